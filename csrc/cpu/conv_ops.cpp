@@ -1,0 +1,186 @@
+// Floor 2. conv2d and conv2d_dequantize: an implicit matrix product over NHWC.
+//
+// Row m of the product is output pixel m, tap t is kernel position t, and the row pointer of (m, t) is the
+// input pixel under it, or a pixel of zero points where it falls into the padding: then one correction by the
+// column sums is right everywhere.
+#include <cstring>
+
+#include "gemm_driver.h"
+
+namespace torchq {
+namespace {
+
+struct Shape {
+  int64_t n, channels, height, width;
+  int64_t kernel[2], stride[2], padding[2], dilation[2];
+  int64_t groups;
+  int64_t out_height, out_width;
+};
+
+void check_pair(const char* op, const char* name, const std::vector<int64_t>& pair, int64_t least) {
+  TORCHQ_CHECK(pair.size() == 2, "torchq::", op, ": ", name, " must hold 2 numbers, got ", pair.size());
+  for (const int64_t value : pair)
+    TORCHQ_CHECK(value >= least, "torchq::", op, ": ", name, " must be at least ", least, ", got ", value);
+}
+
+Shape check_shape(const char* op, const Tensor& input, const PackedHeader& header,
+                  const std::vector<int64_t>& kernel, const std::vector<int64_t>& stride,
+                  const std::vector<int64_t>& padding, const std::vector<int64_t>& dilation, int64_t groups) {
+  TORCHQ_CHECK(input.dim() == 4, "torchq::", op, ": input must be 4-d [N, C, H, W], got ", input.dim(),
+               " dimensions");
+  check_pair(op, "kernel_size", kernel, 1);
+  check_pair(op, "stride", stride, 1);
+  check_pair(op, "padding", padding, 0);
+  check_pair(op, "dilation", dilation, 1);
+  TORCHQ_CHECK(groups == header.groups, "torchq::", op, ": groups must be ", header.groups,
+               " as in the packed weight, got ", groups);
+  TORCHQ_CHECK(header.kernel[0] == 1 && kernel[0] == header.kernel[1] && kernel[1] == header.kernel[2],
+               "torchq::", op, ": kernel_size must be that of the packed weight, ", header.kernel[1], " x ",
+               header.kernel[2], ", got ", kernel[0], " x ", kernel[1]);
+  TORCHQ_CHECK(input.size(1) == groups * header.k, "torchq::", op, ": input must have ", groups * header.k,
+               " channels, got ", input.size(1));
+  Shape shape{input.size(0), input.size(1), input.size(2), input.size(3), {}, {}, {}, {}, groups, 0, 0};
+  int64_t out[2];
+  for (int i = 0; i < 2; ++i) {
+    shape.kernel[i] = kernel[i];
+    shape.stride[i] = stride[i];
+    shape.padding[i] = padding[i];
+    shape.dilation[i] = dilation[i];
+    const int64_t room = input.size(2 + i) + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1;
+    TORCHQ_CHECK(room >= 0, "torchq::", op, ": a kernel of ", dilation[i] * (kernel[i] - 1) + 1,
+                 " with its dilation does not fit an input of ", input.size(2 + i), " padded by ",
+                 padding[i]);
+    out[i] = room / stride[i] + 1;
+  }
+  shape.out_height = out[0];
+  shape.out_width = out[1];
+  return shape;
+}
+
+// The input with each group's channels padded to a multiple of 4 bytes; the input itself where they are
+// already.
+class Pixels {
+ public:
+  Pixels(const Tensor& input, const Shape& shape, int64_t k) : input_(input), data_(data_of<uint8_t>(input)) {
+    const int64_t padded = round_up(k, 4);
+    group_bytes_ = padded;
+    pixel_bytes_ = shape.groups * padded;
+    if (padded == k) return;
+    const int64_t slices = shape.n * shape.height * shape.width * shape.groups;
+    copy_.resize(static_cast<size_t>(slices * padded));
+    parallel_ranges(slices, kSerialElements / padded, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        std::memcpy(&copy_[i * padded], data_ + i * k, static_cast<size_t>(k));
+    });
+    data_ = copy_.data();
+  }
+
+  const uint8_t* group(int64_t index) const { return data_ + index * group_bytes_; }
+  int64_t pixel_bytes() const { return pixel_bytes_; }
+
+ private:
+  Tensor input_;  // keeps a converted input alive
+  const uint8_t* data_;
+  std::vector<uint8_t> copy_;
+  int64_t group_bytes_, pixel_bytes_;
+};
+
+// Fills in the pointers of output pixels first .. first + count.
+void point_at_pixels(const Shape& shape, const uint8_t* input, int64_t pixel_bytes,
+                     const uint8_t* padding_pixel, int64_t first, int64_t count, Chunk& chunk) {
+  int64_t x = first % shape.out_width;
+  int64_t y = first / shape.out_width % shape.out_height;
+  int64_t image = first / shape.out_width / shape.out_height;
+  for (int64_t row = 0; row < count; ++row) {
+    const int64_t top = y * shape.stride[0] - shape.padding[0];
+    const int64_t left = x * shape.stride[1] - shape.padding[1];
+    const uint8_t** pointer = chunk.pointers.data() + row;
+    for (int64_t i = 0; i < shape.kernel[0]; ++i) {
+      const int64_t in_y = top + i * shape.dilation[0];
+      const bool inside = in_y >= 0 && in_y < shape.height;
+      const uint8_t* line = input + (image * shape.height + in_y) * shape.width * pixel_bytes;
+      for (int64_t j = 0; j < shape.kernel[1]; ++j, pointer += kChunkRows) {
+        const int64_t in_x = left + j * shape.dilation[1];
+        *pointer = inside && in_x >= 0 && in_x < shape.width ? line + in_x * pixel_bytes : padding_pixel;
+      }
+    }
+    if (++x < shape.out_width) continue;
+    x = 0;
+    if (++y < shape.out_height) continue;
+    y = 0;
+    ++image;
+  }
+}
+
+struct ConvArgs {
+  const char* op;
+  double input_scale;
+  int64_t input_zero_point;
+  const std::vector<int64_t>&kernel, &stride, &padding, &dilation;
+  int64_t groups;
+  bool relu;
+};
+
+// `output` is null for a float32 result.
+Tensor convolve(const ConvArgs& conv, const Tensor& input, const Tensor& packed_weight,
+                const Tensor& weight_scales, const std::optional<Tensor>& bias, const OutputArgs* output) {
+  check_cpu(conv.op, "input", input);
+  const bool is_signed = check_bytes(conv.op, "input", input.scalar_type());
+  const Weight weight = check_weight(conv.op, packed_weight, weight_scales, bias);
+  const PackedHeader& header = weight.packed.header();
+  const Shape shape =
+      check_shape(conv.op, input, header, conv.kernel, conv.stride, conv.padding, conv.dilation, conv.groups);
+  GemmArgs args{};
+  args.rows = shape.n * shape.out_height * shape.out_width;
+  args.relu = conv.relu;
+  use_input(conv.op, conv.input_scale, conv.input_zero_point, is_signed, args);
+  if (output != nullptr) use_output(conv.op, *output, args);
+
+  const int64_t channels = shape.groups * header.columns;
+  Tensor result = empty_channels_last(shape.n, channels, shape.out_height, shape.out_width,
+                                      output != nullptr ? output->dtype : ScalarType::Float);
+  const int64_t element = output != nullptr ? 1 : 4;
+  const Pixels pixels(channels_last(conv.op, input), shape, header.k);
+  const std::vector<uint8_t> padding_pixel(static_cast<size_t>(header.tap_bytes()),
+                                           static_cast<uint8_t>(args.input_zero_point));
+  for (int64_t group = 0; group < shape.groups; ++group) {
+    use_group(weight, group, args);
+    args.output = output_of<uint8_t>(result) + group * header.columns * element;
+    args.output_stride = channels;
+    const uint8_t* data = pixels.group(group);
+    run_gemm(args, header.k, output == nullptr, [&](int64_t first, int64_t count, Chunk& chunk) {
+      point_at_pixels(shape, data, pixels.pixel_bytes(), padding_pixel.data(), first, count, chunk);
+      if (output == nullptr) fill_rows(args.input_scale, args.input_zero_point, chunk);
+    });
+  }
+  return result;
+}
+
+Tensor conv2d_cpu(const Tensor& input, double input_scale, int64_t input_zero_point,
+                  const Tensor& packed_weight, const Tensor& weight_scales, std::optional<Tensor> bias,
+                  const std::vector<int64_t>& kernel_size, const std::vector<int64_t>& stride,
+                  const std::vector<int64_t>& padding, const std::vector<int64_t>& dilation, int64_t groups,
+                  double output_scale, int64_t output_zero_point, ScalarType output_dtype, bool relu) {
+  const OutputArgs output{output_scale, output_zero_point, output_dtype};
+  return convolve(
+      {"conv2d", input_scale, input_zero_point, kernel_size, stride, padding, dilation, groups, relu}, input,
+      packed_weight, weight_scales, bias, &output);
+}
+
+Tensor conv2d_dequantize_cpu(const Tensor& input, double input_scale, int64_t input_zero_point,
+                             const Tensor& packed_weight, const Tensor& weight_scales,
+                             std::optional<Tensor> bias, const std::vector<int64_t>& kernel_size,
+                             const std::vector<int64_t>& stride, const std::vector<int64_t>& padding,
+                             const std::vector<int64_t>& dilation, int64_t groups, bool relu) {
+  return convolve({"conv2d_dequantize", input_scale, input_zero_point, kernel_size, stride, padding, dilation,
+                   groups, relu},
+                  input, packed_weight, weight_scales, bias, nullptr);
+}
+
+}  // namespace
+}  // namespace torchq
+
+STABLE_TORCH_LIBRARY_IMPL(torchq, CPU, m) {
+  m.impl("conv2d", TORCH_BOX(&torchq::conv2d_cpu));
+  m.impl("conv2d_dequantize", TORCH_BOX(&torchq::conv2d_dequantize_cpu));
+}

@@ -1,0 +1,15 @@
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "../../numerics.h"
+#include "../target_region.h"
+#include "elementwise.h"
+
+TORCHQ_BEGIN_AVX512_VNNI
+#include "../simd_avx512.h"
+#include "elementwise_body.h"
+TORCHQ_END_AVX512_VNNI
+
+const torchq::ElementwiseKernels torchq::elementwise__avx512_vnni = {torchq::avx512_vnni::add,
+                                                                     torchq::avx512_vnni::clamp};
+#endif

@@ -1,0 +1,72 @@
+// Floor 1. C = requantize(A * W^T): the one matrix product behind linear and convolution.
+//
+//   acc[m, n] = sum_k (A[m, k] - input_zero_point[m]) * (W[n, k] - weight_zero_point[n])        exact int32
+//
+//   to_bytes    C[m, n] = max(sat(rne((float(acc) + bias[n] / s) * (s / output_scale)) + output_zero_point),
+//   lowest)
+//               with s = input_scale * weight_scales[n] rounded to float32
+//   to_float    C[m, n] = fma(float(acc), s, bias[n])   with s = row_scales[m] * weight_scales[n]
+//
+// A comes as row pointers, one per row and tap: a plain matrix has one tap, a convolution one per kernel
+// position, and no im2col copy is made. W comes packed (pack.h). The register tile holds all of K, so that no
+// int32 goes through memory.
+#pragma once
+
+#include <cstdint>
+
+#include "../select.h"
+
+namespace torchq {
+
+struct GemmArgs {
+  int64_t rows;     // M
+  int64_t columns;  // N
+
+  const uint8_t* const* row_pointers;  // tap t of row m is tap_bytes readable bytes at [t * row_pitch + m]
+  int64_t row_pitch;
+  int64_t taps;
+  int64_t tap_bytes;  // a multiple of 4
+  bool signed_input;  // A holds int8, else uint8
+
+  const int8_t* panels;                // [ceil(N/16)][taps * tap_bytes / 4][16][4]
+  const uint8_t* panel_has_minus_128;  // [ceil(N/16)]
+  const int32_t* column_sums;          // [N], sum_k W[n, k]
+  const int32_t* weight_zero_points;   // [N], null if all are 0
+  const float* weight_scales;          // [N]
+  const float* bias;                   // [N] or null
+  // [M], sum_k (A[m, k] - input_zero_point[m]); null where weight_zero_points is
+  const int32_t* row_sums;
+
+  // to_bytes
+  float input_scale;
+  int32_t input_zero_point;
+  float output_scale;
+  int32_t output_zero_point;
+  bool signed_output;
+
+  // to_float
+  const float* row_scales;         // [M]
+  const int32_t* row_zero_points;  // [M]
+
+  bool relu;
+  void* output;           // row m starts at element m * output_stride
+  int64_t output_stride;  // elements
+};
+
+struct GemmKernels {
+  void (*to_bytes)(const GemmArgs& args);
+  void (*to_float)(const GemmArgs& args);
+};
+
+#define KERNELS(isa) TORCHQ_DECLARE_KERNELS(GemmKernels, gemm, isa)
+#include "kernels.inc"
+#undef KERNELS
+
+inline const GemmKernels& gemm_kernels(Isa current) {
+#define KERNELS(isa) TORCHQ_SELECT_KERNELS(gemm, isa)
+#include "kernels.inc"
+#undef KERNELS
+  return gemm__scalar;
+}
+
+}  // namespace torchq

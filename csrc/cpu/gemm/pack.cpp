@@ -1,0 +1,107 @@
+#include "pack.h"
+
+#include <cstring>
+
+namespace torchq {
+namespace {
+
+constexpr uint32_t kMagic = 0x31575154;  // "TQW1"
+constexpr uint32_t kVersion = 1;
+
+// Calls visit(weight index, packed offset) for every weight of one column.
+template <typename Visit>
+void for_each_weight(const PackedHeader& header, int64_t group, int64_t column, Visit visit) {
+  const int64_t taps = header.taps();
+  const int64_t row = (group * header.columns + column) * header.k * taps;
+  const int64_t panel = (group * header.group_panels() + column / kPanelColumns) * header.panel_bytes();
+  for (int64_t k = 0; k < header.k; ++k) {
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      const int64_t depth = tap * header.tap_bytes() + k;
+      visit(row + k * taps + tap,
+            panel + (depth / 4 * kPanelColumns + column % kPanelColumns) * 4 + depth % 4);
+    }
+  }
+}
+
+}  // namespace
+
+PackedHeader packed_header(int64_t groups, int64_t columns, int64_t k, const int64_t (&kernel)[3],
+                           bool zero_points) {
+  PackedHeader header{};
+  header.magic = kMagic;
+  header.version = kVersion;
+  header.groups = static_cast<int32_t>(groups);
+  header.columns = static_cast<int32_t>(columns);
+  header.k = static_cast<int32_t>(k);
+  for (int i = 0; i < 3; ++i) header.kernel[i] = static_cast<int32_t>(kernel[i]);
+  header.has_zero_points = zero_points ? 1 : 0;
+  return header;
+}
+
+PackedWeight::PackedWeight(const uint8_t* data, int64_t bytes, const char** error) : header_{}, data_(data) {
+  *error = nullptr;
+  if (bytes < static_cast<int64_t>(sizeof(PackedHeader))) {
+    *error = "it is shorter than a packed weight's header";
+    return;
+  }
+  std::memcpy(&header_, data, sizeof(PackedHeader));
+  if (header_.magic != kMagic) {
+    *error = "it was not made by pack_weight";
+  } else if (header_.version != kVersion) {
+    *error = "it was made by another version of torchq";
+  } else if (header_.groups < 1 || header_.columns < 1 || header_.k < 1 || header_.taps() < 1 ||
+             header_.total_bytes() != bytes) {
+    *error = "it is cut short or too long";
+  }
+}
+
+const int8_t* PackedWeight::panels(int64_t group) const {
+  return reinterpret_cast<const int8_t*>(data_ + sizeof(PackedHeader)) +
+         group * header_.group_panels() * header_.panel_bytes();
+}
+
+const int32_t* PackedWeight::column_sums(int64_t group) const {
+  return reinterpret_cast<const int32_t*>(data_ + sizeof(PackedHeader) + header_.panels_bytes()) +
+         group * header_.group_panels() * kPanelColumns;
+}
+
+const int32_t* PackedWeight::zero_points(int64_t group) const {
+  return header_.has_zero_points ? column_sums(group) + header_.total_columns() : nullptr;
+}
+
+const uint8_t* PackedWeight::flags(int64_t group) const {
+  return data_ + header_.total_bytes() - header_.groups * header_.group_panels() +
+         group * header_.group_panels();
+}
+
+void pack_weight(const PackedHeader& header, const int8_t* weight, const int32_t* zero_points,
+                 uint8_t* packed) {
+  std::memset(packed, 0, static_cast<size_t>(header.total_bytes()));
+  std::memcpy(packed, &header, sizeof(header));
+  const char* error;
+  const PackedWeight view(packed, header.total_bytes(), &error);
+  auto* panels = reinterpret_cast<int8_t*>(packed + sizeof(PackedHeader));
+  for (int64_t group = 0; group < header.groups; ++group) {
+    auto* sums = const_cast<int32_t*>(view.column_sums(group));
+    auto* zeros = const_cast<int32_t*>(view.zero_points(group));
+    auto* flags = const_cast<uint8_t*>(view.flags(group));
+    for (int64_t column = 0; column < header.columns; ++column) {
+      for_each_weight(header, group, column, [&](int64_t from, int64_t to) {
+        panels[to] = weight[from];
+        sums[column] += weight[from];
+        if (weight[from] == -128) flags[column / kPanelColumns] = 1;
+      });
+      if (zeros != nullptr) zeros[column] = zero_points[group * header.columns + column];
+    }
+  }
+}
+
+void unpack_weight(const PackedWeight& packed, int8_t* weight) {
+  const PackedHeader& header = packed.header();
+  for (int64_t group = 0; group < header.groups; ++group)
+    for (int64_t column = 0; column < header.columns; ++column)
+      for_each_weight(header, group, column,
+                      [&](int64_t to, int64_t from) { weight[to] = packed.panels(0)[from]; });
+}
+
+}  // namespace torchq

@@ -1,0 +1,77 @@
+// Floor 1. The packed weight: one layout for every CPU.
+//
+// Packing puts four consecutive k of one column side by side, where a dot-product instruction wants them, and
+// sixteen columns in a row, one vector. It is done once, when a module is made; the bytes can be saved,
+// mapped and used on any machine. One buffer holds everything that a kernel needs to know about a weight:
+//
+//   PackedHeader                                                   64 bytes
+//   panels       [groups][ceil(columns/16)][taps][ceil(k/4)][16][4] int8, zero-padded
+//   column_sums  [groups][columns rounded up to 16]                int32, sum of a column's weights
+//   zero_points  the same shape                                    int32, only if some are not 0
+//   flags        [groups][ceil(columns/16)]                        uint8, 1 if the panel holds a -128
+//
+// A linear weight [N, K] has one group, one tap and k = K. A convolution weight [O, I/groups, *kernel] has
+// columns = O/groups per group, k = I/groups, and a tap per kernel position.
+#pragma once
+
+#include <cstdint>
+
+namespace torchq {
+
+constexpr int64_t kPanelColumns = 16;
+
+inline int64_t round_up(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+struct PackedHeader {
+  uint32_t magic;
+  uint32_t version;
+  int32_t groups;
+  int32_t columns;    // per group
+  int32_t k;          // per group and tap
+  int32_t kernel[3];  // depth, height, width; 1 where the weight has fewer dimensions
+  int32_t has_zero_points;
+  int32_t reserved[7];
+
+  int64_t taps() const { return int64_t{kernel[0]} * kernel[1] * kernel[2]; }
+  int64_t tap_bytes() const { return round_up(k, 4); }
+  int64_t group_panels() const { return (columns + kPanelColumns - 1) / kPanelColumns; }
+  int64_t panel_bytes() const { return taps() * tap_bytes() * kPanelColumns; }
+  int64_t total_columns() const { return groups * group_panels() * kPanelColumns; }
+  int64_t panels_bytes() const { return groups * group_panels() * panel_bytes(); }
+  int64_t total_bytes() const {
+    return static_cast<int64_t>(sizeof(PackedHeader)) + panels_bytes() +
+           total_columns() * 4 * (has_zero_points ? 2 : 1) + groups * group_panels();
+  }
+};
+static_assert(sizeof(PackedHeader) == 64, "the panels start on a cache line");
+
+// Fills in magic and version.
+PackedHeader packed_header(int64_t groups, int64_t columns, int64_t k, const int64_t (&kernel)[3],
+                           bool zero_points);
+
+// A view of a packed buffer. Sections are those of one group.
+class PackedWeight {
+ public:
+  // `error` is set to a sentence, and the view is not to be used, if the buffer is none.
+  PackedWeight(const uint8_t* data, int64_t bytes, const char** error);
+
+  const PackedHeader& header() const { return header_; }
+  const int8_t* panels(int64_t group) const;
+  const int32_t* column_sums(int64_t group) const;
+  const int32_t* zero_points(int64_t group) const;  // null if all are 0
+  const uint8_t* flags(int64_t group) const;
+
+ private:
+  PackedHeader header_;
+  const uint8_t* data_;
+};
+
+// weight: [groups * columns, k, *kernel] contiguous; zero_points: [groups * columns] or null; packed:
+// total_bytes().
+void pack_weight(const PackedHeader& header, const int8_t* weight, const int32_t* zero_points,
+                 uint8_t* packed);
+void unpack_weight(const PackedWeight& packed, int8_t* weight);
+
+}  // namespace torchq

@@ -1,0 +1,96 @@
+#include "gemm_driver.h"
+
+#include <limits>
+
+namespace torchq {
+namespace {
+
+template <typename T>
+int32_t sum_bytes(const uint8_t* bytes, int64_t n) {
+  const auto* values = reinterpret_cast<const T*>(bytes);
+  int32_t sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += values[i];
+  return sum;
+}
+
+void check_weight_scales(const char* op, const float* scales, int64_t n) {
+  bool good = true;
+  for (int64_t i = 0; i < n; ++i) good &= scales[i] > 0.0f && scales[i] <= std::numeric_limits<float>::max();
+  for (int64_t i = 0; !good && i < n; ++i) check_scale(op, "each of weight_scales", scales[i]);
+}
+
+}  // namespace
+
+void sum_rows(const GemmArgs& args, int64_t k, Chunk& chunk) {
+  chunk.row_sums.resize(kChunkRows);
+  for (int64_t row = 0; row < args.rows; ++row) {
+    const int32_t zero_point = args.row_zero_points ? args.row_zero_points[row] : args.input_zero_point;
+    int32_t sum = -static_cast<int32_t>(args.taps * k) * zero_point;
+    for (int64_t tap = 0; tap < args.taps; ++tap) {
+      const uint8_t* bytes = args.row_pointers[tap * args.row_pitch + row];
+      sum += args.signed_input ? sum_bytes<int8_t>(bytes, k) : sum_bytes<uint8_t>(bytes, k);
+    }
+    chunk.row_sums[row] = sum;
+  }
+}
+
+Weight check_weight(const char* op, const Tensor& packed_weight, const Tensor& weight_scales,
+                    const std::optional<Tensor>& bias) {
+  check_cpu(op, "packed_weight", packed_weight);
+  check_cpu(op, "weight_scales", weight_scales);
+  check_dtype(op, "packed_weight", packed_weight, ScalarType::Byte);
+  check_dtype(op, "weight_scales", weight_scales, ScalarType::Float);
+  TORCHQ_CHECK(packed_weight.dim() == 1 && packed_weight.is_contiguous(), "torchq::", op,
+               ": packed_weight must be the contiguous 1-d tensor that pack_weight returns");
+  const char* error;
+  Weight weight{PackedWeight(data_of<uint8_t>(packed_weight), packed_weight.numel(), &error),
+                data_of<float>(weight_scales), nullptr};
+  TORCHQ_CHECK(error == nullptr, "torchq::", op, ": packed_weight cannot be used: ", error);
+  const int64_t channels = int64_t{weight.packed.header().groups} * weight.packed.header().columns;
+  TORCHQ_CHECK(weight_scales.dim() == 1 && weight_scales.numel() == channels && weight_scales.is_contiguous(),
+               "torchq::", op, ": weight_scales must be contiguous of shape [", channels, "], got ",
+               weight_scales.numel(), " elements in ", weight_scales.dim(), " dimensions");
+  check_weight_scales(op, weight.scales, channels);
+  if (bias.has_value()) {
+    check_cpu(op, "bias", *bias);
+    check_dtype(op, "bias", *bias, ScalarType::Float);
+    TORCHQ_CHECK(bias->dim() == 1 && bias->numel() == channels && bias->is_contiguous(), "torchq::", op,
+                 ": bias must be contiguous of shape [", channels, "], got ", bias->numel(), " elements in ",
+                 bias->dim(), " dimensions");
+    weight.bias = data_of<float>(*bias);
+  }
+  return weight;
+}
+
+void use_group(const Weight& weight, int64_t group, GemmArgs& args) {
+  const PackedHeader& header = weight.packed.header();
+  args.columns = header.columns;
+  args.taps = header.taps();
+  args.tap_bytes = header.tap_bytes();
+  args.panels = weight.packed.panels(group);
+  args.panel_has_minus_128 = weight.packed.flags(group);
+  args.column_sums = weight.packed.column_sums(group);
+  args.weight_zero_points = weight.packed.zero_points(group);
+  args.weight_scales = weight.scales + group * header.columns;
+  args.bias = weight.bias == nullptr ? nullptr : weight.bias + group * header.columns;
+}
+
+void use_input(const char* op, double scale, int64_t zero_point, bool is_signed, GemmArgs& args) {
+  args.input_scale = check_scale(op, "input_scale", scale);
+  args.input_zero_point = check_zero_point(op, "input_zero_point", zero_point, storage_of_bytes(is_signed));
+  args.signed_input = is_signed;
+}
+
+void use_output(const char* op, const OutputArgs& output, GemmArgs& args) {
+  args.signed_output = check_bytes(op, "output_dtype", output.dtype);
+  args.output_scale = check_scale(op, "output_scale", output.scale);
+  args.output_zero_point =
+      check_zero_point(op, "output_zero_point", output.zero_point, storage_of_bytes(args.signed_output));
+}
+
+void fill_rows(float scale, int32_t zero_point, Chunk& chunk) {
+  chunk.row_scales.assign(kChunkRows, scale);
+  chunk.row_zero_points.assign(kChunkRows, zero_point);
+}
+
+}  // namespace torchq

@@ -1,0 +1,117 @@
+// Floor 2. Splits a matrix product over chunks of rows and ranges of columns, and those over threads.
+//
+// A chunk of rows is prepared (pointers, quantized or padded copies, row sums) by the thread that multiplies
+// it, and stays in its cache while the weights stream past.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "gemm/gemm.h"
+#include "gemm/pack.h"
+#include "tensors.h"
+
+namespace torchq {
+
+constexpr int64_t kChunkRows = 96;     // 16 tiles of 6
+constexpr int64_t kSplitColumns = 64;  // 4 panels
+
+// A thread's working memory, kept between calls.
+struct Chunk {
+  std::vector<const uint8_t*> pointers;  // [taps][kChunkRows]
+  std::vector<uint8_t> bytes;            // [kChunkRows][row bytes], where rows are copied
+  std::vector<int32_t> row_sums;
+  std::vector<float> row_scales;
+  std::vector<int32_t> row_zero_points;
+
+  static Chunk& of_this_thread() {
+    static thread_local Chunk chunk;
+    return chunk;
+  }
+};
+
+// row_sums[m] = sum_k (A[m, k] - zero_point[m]), for asymmetric weights.
+void sum_rows(const GemmArgs& args, int64_t k, Chunk& chunk);
+
+// `args` describes all rows and all columns of one group; prepare(first, count, chunk) fills in
+// chunk.pointers, and for float results row_scales and row_zero_points, of rows first .. first + count.
+template <typename Prepare>
+void run_gemm(const GemmArgs& args, int64_t k, bool to_float, const Prepare& prepare) {
+  const GemmKernels& kernels = gemm_kernels(current_isa());
+  const auto kernel = to_float ? kernels.to_float : kernels.to_bytes;
+  const int64_t chunks = (args.rows + kChunkRows - 1) / kChunkRows;
+  const bool serial = args.rows * args.columns * args.taps * args.tap_bytes <= kSerialMacs;
+  const int64_t threads = serial ? 1 : torch::stable::get_num_threads();
+  const int64_t column_blocks = (args.columns + kSplitColumns - 1) / kSplitColumns;
+  // Enough pieces for every thread to have two, but no more than needed: each piece prepares its rows anew.
+  const int64_t splits =
+      threads == 1 ? 1 : std::min(column_blocks, std::max<int64_t>(1, 2 * threads / chunks));
+  const int64_t panel_bytes = args.taps * args.tap_bytes * kPanelColumns;
+
+  const auto run = [&](int64_t begin, int64_t end) {
+    Chunk& chunk = Chunk::of_this_thread();
+    chunk.pointers.resize(static_cast<size_t>(args.taps * kChunkRows));
+    for (int64_t piece = begin; piece < end; ++piece) {
+      const int64_t first_row = piece / splits * kChunkRows;
+      const int64_t split = piece % splits;
+      const int64_t first_column = column_blocks * split / splits * kSplitColumns;
+      const int64_t last_column =
+          std::min(args.columns, column_blocks * (split + 1) / splits * kSplitColumns);
+      GemmArgs part = args;
+      part.rows = std::min(kChunkRows, args.rows - first_row);
+      part.columns = last_column - first_column;
+      part.row_pitch = kChunkRows;
+      prepare(first_row, part.rows, chunk);
+      part.row_pointers = chunk.pointers.data();
+      if (to_float) {
+        part.row_scales = chunk.row_scales.data();
+        part.row_zero_points = chunk.row_zero_points.data();
+      }
+      if (args.weight_zero_points != nullptr) {
+        sum_rows(part, k, chunk);
+        part.row_sums = chunk.row_sums.data();
+        part.weight_zero_points += first_column;
+      }
+      part.panels += first_column / kPanelColumns * panel_bytes;
+      part.panel_has_minus_128 += first_column / kPanelColumns;
+      part.column_sums += first_column;
+      part.weight_scales += first_column;
+      if (part.bias != nullptr) part.bias += first_column;
+      const int64_t element = first_row * args.output_stride + first_column;
+      part.output = static_cast<uint8_t*>(args.output) + element * (to_float ? 4 : 1);
+      kernel(part);
+    }
+  };
+  const int64_t pieces = chunks * splits;
+  if (threads == 1) {
+    run(0, pieces);
+  } else {
+    torch::stable::parallel_for(0, pieces, 1, run);
+  }
+}
+
+// The weight of a linear or conv op with its scales and bias, checked.
+struct Weight {
+  PackedWeight packed;
+  const float* scales;
+  const float* bias;
+};
+Weight check_weight(const char* op, const Tensor& packed_weight, const Tensor& weight_scales,
+                    const std::optional<Tensor>& bias);
+
+// What a product takes from the weight of one group.
+void use_group(const Weight& weight, int64_t group, GemmArgs& args);
+
+// The scales and zero points of a product with int8 or uint8 result.
+struct OutputArgs {
+  double scale;
+  int64_t zero_point;
+  ScalarType dtype;
+};
+void use_input(const char* op, double scale, int64_t zero_point, bool is_signed, GemmArgs& args);
+void use_output(const char* op, const OutputArgs& output, GemmArgs& args);
+
+// Rows of one scale and zero point, for float results.
+void fill_rows(float scale, int32_t zero_point, Chunk& chunk);
+
+}  // namespace torchq

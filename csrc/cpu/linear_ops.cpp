@@ -1,0 +1,159 @@
+// Floor 2. linear, linear_dequantize, linear_dynamic.
+#include <cstring>
+
+#include "../numerics.h"
+#include "gemm_driver.h"
+
+namespace torchq {
+namespace {
+
+// input [..., K] as rows of K elements; the output's shape is the input's with N for K.
+struct Rows {
+  Tensor input;  // contiguous
+  int64_t count;
+  int64_t k;
+  std::vector<int64_t> output_size;
+};
+
+Rows rows_of(const char* op, const Tensor& input, const PackedHeader& header) {
+  TORCHQ_CHECK(header.groups == 1 && header.taps() == 1, "torchq::", op,
+               ": packed_weight holds a convolution's weight");
+  TORCHQ_CHECK(input.dim() >= 1, "torchq::", op, ": input must have at least one dimension");
+  const int64_t k = input.size(input.dim() - 1);
+  TORCHQ_CHECK(k == header.k, "torchq::", op, ": input's last dimension must be ", header.k,
+               " as the weight's, got ", k);
+  Rows rows{input.is_contiguous() ? input : torch::stable::contiguous(input), input.numel() / k, k, {}};
+  const Sizes sizes = input.sizes();
+  rows.output_size.assign(sizes.begin(), sizes.end());
+  rows.output_size.back() = header.columns;
+  return rows;
+}
+
+Tensor empty_output(const Rows& rows, ScalarType dtype) {
+  const Sizes sizes(rows.output_size.data(), rows.output_size.size());
+  const std::vector<int64_t> strides = contiguous_strides(sizes);
+  return empty_strided(sizes, Sizes(strides.data(), strides.size()), dtype);
+}
+
+// Points at rows of bytes; where K is no multiple of 4 they are copied, for the kernels read whole groups
+// of 4.
+void point_at_rows(const uint8_t* input, int64_t k, int64_t first, int64_t count, Chunk& chunk) {
+  const int64_t padded = round_up(k, 4);
+  const uint8_t* rows = input + first * k;
+  if (padded != k) {
+    chunk.bytes.resize(static_cast<size_t>(kChunkRows * padded));
+    for (int64_t row = 0; row < count; ++row)
+      std::memcpy(chunk.bytes.data() + row * padded, rows + row * k, static_cast<size_t>(k));
+    rows = chunk.bytes.data();
+  }
+  for (int64_t row = 0; row < count; ++row) chunk.pointers[row] = rows + row * padded;
+}
+
+Tensor linear_cpu(const Tensor& input, double input_scale, int64_t input_zero_point,
+                  const Tensor& packed_weight, const Tensor& weight_scales, std::optional<Tensor> bias,
+                  double output_scale, int64_t output_zero_point, ScalarType output_dtype, bool relu) {
+  constexpr const char* op = "linear";
+  check_cpu(op, "input", input);
+  const bool is_signed = check_bytes(op, "input", input.scalar_type());
+  const Weight weight = check_weight(op, packed_weight, weight_scales, bias);
+  const Rows rows = rows_of(op, input, weight.packed.header());
+  GemmArgs args{};
+  args.rows = rows.count;
+  args.relu = relu;
+  use_group(weight, 0, args);
+  use_input(op, input_scale, input_zero_point, is_signed, args);
+  use_output(op, {output_scale, output_zero_point, output_dtype}, args);
+  Tensor output = empty_output(rows, output_dtype);
+  args.output = output.mutable_data_ptr();
+  args.output_stride = args.columns;
+  const auto* data = data_of<uint8_t>(rows.input);
+  run_gemm(args, rows.k, false, [&](int64_t first, int64_t count, Chunk& chunk) {
+    point_at_rows(data, rows.k, first, count, chunk);
+  });
+  return output;
+}
+
+Tensor linear_dequantize_cpu(const Tensor& input, double input_scale, int64_t input_zero_point,
+                             const Tensor& packed_weight, const Tensor& weight_scales,
+                             std::optional<Tensor> bias, bool relu) {
+  constexpr const char* op = "linear_dequantize";
+  check_cpu(op, "input", input);
+  const bool is_signed = check_bytes(op, "input", input.scalar_type());
+  const Weight weight = check_weight(op, packed_weight, weight_scales, bias);
+  const Rows rows = rows_of(op, input, weight.packed.header());
+  GemmArgs args{};
+  args.rows = rows.count;
+  args.relu = relu;
+  use_group(weight, 0, args);
+  use_input(op, input_scale, input_zero_point, is_signed, args);
+  Tensor output = empty_output(rows, ScalarType::Float);
+  args.output = output.mutable_data_ptr();
+  args.output_stride = args.columns;
+  const auto* data = data_of<uint8_t>(rows.input);
+  run_gemm(args, rows.k, true, [&](int64_t first, int64_t count, Chunk& chunk) {
+    point_at_rows(data, rows.k, first, count, chunk);
+    fill_rows(args.input_scale, args.input_zero_point, chunk);
+  });
+  return output;
+}
+
+QParams qparams_of(const QuantizeKernels& kernels, const float* x, int64_t n, int32_t qmax) {
+  float least = 0.0f, most = 0.0f;
+  kernels.min_max(x, n, &least, &most);
+  return choose_qparams(least, most, 0, qmax);
+}
+
+// Quantizes rows to uint8, each with the given qparams or, where there are none, with its own. The integers
+// saturate at 255 whatever range the qparams were chosen for.
+void quantize_rows(const float* input, int64_t k, int64_t first, int64_t count, const QParams* shared,
+                   int32_t qmax, Chunk& chunk) {
+  const QuantizeKernels& kernels = quantize_kernels(current_isa());
+  const int64_t padded = round_up(k, 4);
+  chunk.bytes.resize(static_cast<size_t>(kChunkRows * padded));
+  chunk.row_scales.resize(kChunkRows);
+  chunk.row_zero_points.resize(kChunkRows);
+  for (int64_t row = 0; row < count; ++row) {
+    const float* x = input + (first + row) * k;
+    uint8_t* q = chunk.bytes.data() + row * padded;
+    const QParams qparams = shared != nullptr ? *shared : qparams_of(kernels, x, k, qmax);
+    const float inverse = 1.0f / qparams.scale;
+    const float zero_point = static_cast<float>(qparams.zero_point);
+    kernels.quantize(x, k, &inverse, &zero_point, false, true, Storage::u8, q);
+    chunk.pointers[row] = q;
+    chunk.row_scales[row] = qparams.scale;
+    chunk.row_zero_points[row] = qparams.zero_point;
+  }
+}
+
+Tensor linear_dynamic_cpu(const Tensor& input, const Tensor& packed_weight, const Tensor& weight_scales,
+                          std::optional<Tensor> bias, bool per_token, bool reduce_range, bool relu) {
+  constexpr const char* op = "linear_dynamic";
+  check_cpu(op, "input", input);
+  check_dtype(op, "input", input, ScalarType::Float);
+  const Weight weight = check_weight(op, packed_weight, weight_scales, bias);
+  const Rows rows = rows_of(op, input, weight.packed.header());
+  GemmArgs args{};
+  args.rows = rows.count;
+  args.relu = relu;
+  use_group(weight, 0, args);
+  Tensor output = empty_output(rows, ScalarType::Float);
+  args.output = output.mutable_data_ptr();
+  args.output_stride = args.columns;
+  const auto* data = data_of<float>(rows.input);
+  const int32_t qmax = reduce_range ? 127 : 255;
+  QParams whole{};
+  if (!per_token) whole = qparams_of(quantize_kernels(current_isa()), data, rows.count * rows.k, qmax);
+  run_gemm(args, rows.k, true, [&](int64_t first, int64_t count, Chunk& chunk) {
+    quantize_rows(data, rows.k, first, count, per_token ? nullptr : &whole, qmax, chunk);
+  });
+  return output;
+}
+
+}  // namespace
+}  // namespace torchq
+
+STABLE_TORCH_LIBRARY_IMPL(torchq, CPU, m) {
+  m.impl("linear", TORCH_BOX(&torchq::linear_cpu));
+  m.impl("linear_dequantize", TORCH_BOX(&torchq::linear_dequantize_cpu));
+  m.impl("linear_dynamic", TORCH_BOX(&torchq::linear_dynamic_cpu));
+}

@@ -1,0 +1,43 @@
+// Floor 1. One output pixel of a pool over NHWC bytes. The window comes as a list of pixels, padding left
+// out, so that every kind of pool is one of two kernels.
+#pragma once
+
+#include <cstdint>
+
+#include "../select.h"
+
+namespace torchq {
+
+struct Window {
+  const uint8_t* const* pixels;  // each points at `channels` bytes
+  int64_t count;                 // at least 1
+  int64_t channels;
+  bool is_signed;
+};
+
+struct AverageArgs {
+  float inverse_divisor;
+  int32_t zero_point;
+  // fused:     y = sat(rne(fma(v, inverse_divisor, zero_point)))
+  // otherwise: y = sat(rne(v * inverse_divisor) + zero_point)
+  // with v = float(sum of the window - count * zero_point)
+  bool fused;
+};
+
+struct PoolKernels {
+  void (*max_pool)(const Window& window, uint8_t* y);
+  void (*avg_pool)(const Window& window, const AverageArgs& args, uint8_t* y);
+};
+
+#define KERNELS(isa) TORCHQ_DECLARE_KERNELS(PoolKernels, pool, isa)
+#include "kernels.inc"
+#undef KERNELS
+
+inline const PoolKernels& pool_kernels(Isa current) {
+#define KERNELS(isa) TORCHQ_SELECT_KERNELS(pool, isa)
+#include "kernels.inc"
+#undef KERNELS
+  return pool__scalar;
+}
+
+}  // namespace torchq

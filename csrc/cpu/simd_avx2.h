@@ -1,0 +1,188 @@
+// Floor 1. Sixteen lanes in two ymm. Included inside the avx2 target region; simd_scalar.h says what each
+// function means.
+
+struct F32 {
+  __m256 lo, hi;
+};
+struct I32 {
+  __m256i lo, hi;
+};
+
+TORCHQ_INLINE F32 set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+TORCHQ_INLINE I32 set(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+
+TORCHQ_INLINE __m128i load_half(const void* p) { return _mm_loadl_epi64(static_cast<const __m128i*>(p)); }
+TORCHQ_INLINE __m256i load_ymm(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+
+TORCHQ_INLINE F32 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+TORCHQ_INLINE I32 load(const int32_t* p) { return {load_ymm(p), load_ymm(p + 8)}; }
+TORCHQ_INLINE I32 load(const uint8_t* p) {
+  return {_mm256_cvtepu8_epi32(load_half(p)), _mm256_cvtepu8_epi32(load_half(p + 8))};
+}
+TORCHQ_INLINE I32 load(const int8_t* p) {
+  return {_mm256_cvtepi8_epi32(load_half(p)), _mm256_cvtepi8_epi32(load_half(p + 8))};
+}
+
+// AVX2 has no masks for bytes: a part goes through a buffer.
+template <typename T>
+TORCHQ_INLINE auto load_part(const T* p, int64_t n) {
+  if (n >= 16) return load(p);
+  T buffer[16] = {};
+  for (int64_t i = 0; i < n; ++i) buffer[i] = p[i];
+  return load(buffer);
+}
+
+TORCHQ_INLINE void store(float* p, F32 x) {
+  _mm256_storeu_ps(p, x.lo);
+  _mm256_storeu_ps(p + 8, x.hi);
+}
+TORCHQ_INLINE void store(int32_t* p, I32 x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x.lo);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), x.hi);
+}
+TORCHQ_INLINE void store(uint8_t* p, I32 x) {
+  const __m256i low_bytes = _mm256_set1_epi32(0xff);
+  const __m256i words =
+      _mm256_packus_epi32(_mm256_and_si256(x.lo, low_bytes), _mm256_and_si256(x.hi, low_bytes));
+  const __m256i bytes = _mm256_packus_epi16(words, words);  // dwords: lanes 0-3, 8-11, .., 4-7, 12-15
+  const __m256i ordered = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(ordered));
+}
+template <typename T, typename V>
+TORCHQ_INLINE void store_part(T* p, V x, int64_t n) {
+  if (n >= 16) return store(p, x);
+  T buffer[16];
+  store(buffer, x);
+  for (int64_t i = 0; i < n; ++i) p[i] = buffer[i];
+}
+
+TORCHQ_INLINE F32 operator+(F32 a, F32 b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
+TORCHQ_INLINE F32 operator*(F32 a, F32 b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+TORCHQ_INLINE F32 operator/(F32 a, F32 b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
+TORCHQ_INLINE I32 operator+(I32 a, I32 b) {
+  return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)};
+}
+TORCHQ_INLINE I32 operator-(I32 a, I32 b) {
+  return {_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)};
+}
+TORCHQ_INLINE I32 operator*(I32 a, I32 b) {
+  return {_mm256_mullo_epi32(a.lo, b.lo), _mm256_mullo_epi32(a.hi, b.hi)};
+}
+TORCHQ_INLINE F32 fma(F32 a, F32 b, F32 c) {
+  return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+TORCHQ_INLINE F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
+TORCHQ_INLINE F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+TORCHQ_INLINE I32 min(I32 a, I32 b) { return {_mm256_min_epi32(a.lo, b.lo), _mm256_min_epi32(a.hi, b.hi)}; }
+TORCHQ_INLINE I32 max(I32 a, I32 b) { return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)}; }
+TORCHQ_INLINE float reduce_min(F32 a) {
+  float lane[16];
+  store(lane, a);
+  for (int i = 1; i < 16; ++i) lane[0] = lane[i] < lane[0] ? lane[i] : lane[0];
+  return lane[0];
+}
+TORCHQ_INLINE float reduce_max(F32 a) {
+  float lane[16];
+  store(lane, a);
+  for (int i = 1; i < 16; ++i) lane[0] = lane[i] > lane[0] ? lane[i] : lane[0];
+  return lane[0];
+}
+TORCHQ_INLINE bool any_nan(F32 a) { return _mm256_movemask_ps(_mm256_cmp_ps(a.lo, a.hi, _CMP_UNORD_Q)) != 0; }
+
+TORCHQ_INLINE F32 to_f32(I32 a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
+// vcvtps2dq would take its rounding mode from the thread; vroundps carries its own.
+TORCHQ_INLINE __m256i round_half(__m256 a) {
+  return _mm256_cvtps_epi32(_mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+TORCHQ_INLINE __m256i round_half_saturated(__m256 a) {
+  const __m256 high = _mm256_cmp_ps(a, _mm256_set1_ps(2147483648.0f), _CMP_NLT_UQ);  // NaN too
+  return _mm256_blendv_epi8(round_half(a), _mm256_set1_epi32(INT32_MAX), _mm256_castps_si256(high));
+}
+TORCHQ_INLINE I32 round_to_i32(F32 a) { return {round_half_saturated(a.lo), round_half_saturated(a.hi)}; }
+
+struct ByteRange {
+  __m256i offset;
+  __m128i lowest, flip;
+};
+TORCHQ_INLINE ByteRange byte_range(int32_t offset, int32_t lowest, bool is_signed) {
+  return {_mm256_set1_epi16(static_cast<int16_t>(is_signed ? offset + 128 : offset)),
+          _mm_set1_epi8(static_cast<char>(is_signed ? lowest + 128 : lowest)),
+          _mm_set1_epi8(static_cast<char>(is_signed ? 0x80 : 0))};
+}
+TORCHQ_INLINE __m128i narrow(F32 y, const ByteRange& range) {
+  const __m256 ceiling = _mm256_set1_ps(kInt32Ceiling);
+  const __m256i words =
+      _mm256_packs_epi32(round_half(_mm256_min_ps(y.lo, ceiling)), round_half(_mm256_min_ps(y.hi, ceiling)));
+  const __m256i moved = _mm256_permute4x64_epi64(_mm256_adds_epi16(words, range.offset), 0xd8);
+  const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(moved), _mm256_extracti128_si256(moved, 1));
+  return _mm_xor_si128(_mm_max_epu8(bytes, range.lowest), range.flip);
+}
+template <int kVectors>
+TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[kVectors], const ByteRange& range, int64_t n) {
+  for (int i = 0; i < kVectors; ++i, p += 16, n -= 16) {
+    const __m128i bytes = narrow(y[i], range);
+    if (n >= 16) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+    } else {
+      uint8_t buffer[16];
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(buffer), bytes);
+      for (int64_t j = 0; j < n; ++j) p[j] = buffer[j];
+    }
+  }
+}
+
+// vpmaddubsw adds pairs in 16 bits and saturates. |a| * (sign(a) * w) cannot reach the limit when a is s8 and
+// |w| <= 127: 2 * 128 * 127 < 32768. Weights of -128 take WideDot.
+struct Dot {
+  static constexpr bool kSignedActivations = true;
+  struct Activation {
+    __m256i value, magnitude;
+  };
+  using Weight = I32;
+  static TORCHQ_INLINE Activation load_activation(const uint8_t* p, I32 flip) {
+    int32_t four;
+    __builtin_memcpy(&four, p, 4);
+    const __m256i a = _mm256_xor_si256(_mm256_set1_epi32(four), flip.lo);
+    return {a, _mm256_abs_epi8(a)};
+  }
+  static TORCHQ_INLINE Weight load_weight(const int8_t* p) { return {load_ymm(p), load_ymm(p + 32)}; }
+  static TORCHQ_INLINE __m256i dot(Activation a, __m256i w) {
+    const __m256i pairs = _mm256_maddubs_epi16(a.magnitude, _mm256_sign_epi8(w, a.value));
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  }
+  static TORCHQ_INLINE void multiply_add(I32& acc, Activation a, Weight w) {
+    acc.lo = _mm256_add_epi32(acc.lo, dot(a, w.lo));
+    acc.hi = _mm256_add_epi32(acc.hi, dot(a, w.hi));
+  }
+};
+
+// Exact for every s8 value: even and odd bytes are widened to 16 bits before they are multiplied.
+struct WideDot {
+  static constexpr bool kSignedActivations = true;
+  struct Words {
+    __m256i even, odd;
+  };
+  struct Weight {
+    Words lo, hi;
+  };
+  using Activation = Words;
+  static TORCHQ_INLINE Words widen(__m256i bytes) {
+    return {_mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8), _mm256_srai_epi16(bytes, 8)};
+  }
+  static TORCHQ_INLINE Activation load_activation(const uint8_t* p, I32 flip) {
+    return widen(Dot::load_activation(p, flip).value);
+  }
+  static TORCHQ_INLINE Weight load_weight(const int8_t* p) {
+    return {widen(load_ymm(p)), widen(load_ymm(p + 32))};
+  }
+  static TORCHQ_INLINE __m256i dot(Words a, Words w) {
+    return _mm256_add_epi32(_mm256_madd_epi16(a.even, w.even), _mm256_madd_epi16(a.odd, w.odd));
+  }
+  static TORCHQ_INLINE void multiply_add(I32& acc, Activation a, Weight w) {
+    acc.lo = _mm256_add_epi32(acc.lo, dot(a, w.lo));
+    acc.hi = _mm256_add_epi32(acc.hi, dot(a, w.hi));
+  }
+};
+
+constexpr int kTileRows = 3;
+constexpr int kTilePanels = 2;

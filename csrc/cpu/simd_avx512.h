@@ -1,0 +1,118 @@
+// Floor 1. Sixteen lanes in one zmm. Included inside the avx512_vnni target region; simd_scalar.h says what
+// each function means.
+
+struct F32 {
+  __m512 v;
+};
+struct I32 {
+  __m512i v;
+};
+
+TORCHQ_INLINE __mmask16 lanes(int64_t n) {
+  return n >= 16 ? 0xffff : n <= 0 ? 0 : static_cast<__mmask16>((1u << n) - 1);
+}
+
+TORCHQ_INLINE F32 set(float x) { return {_mm512_set1_ps(x)}; }
+TORCHQ_INLINE I32 set(int32_t x) { return {_mm512_set1_epi32(x)}; }
+
+TORCHQ_INLINE F32 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+TORCHQ_INLINE I32 load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+TORCHQ_INLINE I32 load(const uint8_t* p) {
+  return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+TORCHQ_INLINE I32 load(const int8_t* p) {
+  return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+TORCHQ_INLINE F32 load_part(const float* p, int64_t n) { return {_mm512_maskz_loadu_ps(lanes(n), p)}; }
+TORCHQ_INLINE I32 load_part(const int32_t* p, int64_t n) { return {_mm512_maskz_loadu_epi32(lanes(n), p)}; }
+TORCHQ_INLINE I32 load_part(const uint8_t* p, int64_t n) {
+  return {_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(lanes(n), p))};
+}
+TORCHQ_INLINE I32 load_part(const int8_t* p, int64_t n) {
+  return {_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(lanes(n), p))};
+}
+
+TORCHQ_INLINE void store_part(float* p, F32 x, int64_t n) { _mm512_mask_storeu_ps(p, lanes(n), x.v); }
+TORCHQ_INLINE void store_part(int32_t* p, I32 x, int64_t n) { _mm512_mask_storeu_epi32(p, lanes(n), x.v); }
+TORCHQ_INLINE void store_part(uint8_t* p, I32 x, int64_t n) {
+  _mm_mask_storeu_epi8(p, lanes(n), _mm512_cvtepi32_epi8(x.v));
+}
+
+TORCHQ_INLINE F32 operator+(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }
+TORCHQ_INLINE F32 operator*(F32 a, F32 b) { return {_mm512_mul_ps(a.v, b.v)}; }
+TORCHQ_INLINE F32 operator/(F32 a, F32 b) { return {_mm512_div_ps(a.v, b.v)}; }
+TORCHQ_INLINE I32 operator+(I32 a, I32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+TORCHQ_INLINE I32 operator-(I32 a, I32 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+TORCHQ_INLINE I32 operator*(I32 a, I32 b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+TORCHQ_INLINE F32 fma(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+TORCHQ_INLINE F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }
+TORCHQ_INLINE F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }
+TORCHQ_INLINE I32 min(I32 a, I32 b) { return {_mm512_min_epi32(a.v, b.v)}; }
+TORCHQ_INLINE I32 max(I32 a, I32 b) { return {_mm512_max_epi32(a.v, b.v)}; }
+TORCHQ_INLINE float reduce_min(F32 a) { return _mm512_reduce_min_ps(a.v); }
+TORCHQ_INLINE float reduce_max(F32 a) { return _mm512_reduce_max_ps(a.v); }
+TORCHQ_INLINE bool any_nan(F32 a) { return _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q) != 0; }
+
+TORCHQ_INLINE F32 to_f32(I32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+TORCHQ_INLINE I32 round_to_i32(F32 a) {
+  const __m512i rounded = _mm512_cvt_roundps_epi32(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __mmask16 high = _mm512_cmp_ps_mask(a.v, _mm512_set1_ps(2147483648.0f), _CMP_NLT_UQ);  // NaN too
+  return {_mm512_mask_mov_epi32(rounded, high, _mm512_set1_epi32(INT32_MAX))};
+}
+
+struct ByteRange {
+  __m512i offset, lowest, flip;
+};
+TORCHQ_INLINE ByteRange byte_range(int32_t offset, int32_t lowest, bool is_signed) {
+  return {_mm512_set1_epi16(static_cast<int16_t>(is_signed ? offset + 128 : offset)),
+          _mm512_set1_epi8(static_cast<char>(is_signed ? lowest + 128 : lowest)),
+          _mm512_set1_epi8(static_cast<char>(is_signed ? 0x80 : 0))};
+}
+TORCHQ_INLINE __m512i round_below_ceiling(F32 y) {
+  return _mm512_cvt_roundps_epi32(_mm512_min_ps(y.v, _mm512_set1_ps(kInt32Ceiling)),
+                                  _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+// The packs work within 128-bit lanes, so the last permutation puts the dwords back into column order.
+TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[4], const ByteRange& range, int64_t n) {
+  const __m512i low = _mm512_packs_epi32(round_below_ceiling(y[0]), round_below_ceiling(y[1]));
+  const __m512i high = _mm512_packs_epi32(round_below_ceiling(y[2]), round_below_ceiling(y[3]));
+  __m512i bytes =
+      _mm512_packus_epi16(_mm512_adds_epi16(low, range.offset), _mm512_adds_epi16(high, range.offset));
+  bytes = _mm512_xor_si512(_mm512_max_epu8(bytes, range.lowest), range.flip);
+  bytes = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
+                                   bytes);
+  if (n >= 64) {
+    _mm512_storeu_si512(p, bytes);
+  } else {
+    _mm512_mask_storeu_epi8(p, (1ull << n) - 1, bytes);
+  }
+}
+TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[1], const ByteRange& range, int64_t n) {
+  const __m256i words = _mm512_cvtsepi32_epi16(round_below_ceiling(y[0]));
+  const __m256i moved = _mm256_adds_epi16(words, _mm512_castsi512_si256(range.offset));
+  __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(moved), _mm256_extracti128_si256(moved, 1));
+  bytes = _mm_max_epu8(bytes, _mm512_castsi512_si128(range.lowest));
+  _mm_mask_storeu_epi8(p, lanes(n), _mm_xor_si128(bytes, _mm512_castsi512_si128(range.flip)));
+}
+
+// Activations stay u8: vpdpbusd multiplies u8 by s8.
+struct Dot {
+  static constexpr bool kSignedActivations = false;
+  using Activation = I32;
+  using Weight = I32;
+  static TORCHQ_INLINE Activation load_activation(const uint8_t* p, I32 flip) {
+    int32_t four;
+    __builtin_memcpy(&four, p, 4);
+    return {_mm512_xor_si512(_mm512_set1_epi32(four), flip.v)};
+  }
+  static TORCHQ_INLINE Weight load_weight(const int8_t* p) { return {_mm512_loadu_si512(p)}; }
+  // Not the intrinsic: with it GCC 12 copies every accumulator around the loop's back-edge and spills, at 0.4
+  // of this form's speed.
+  static TORCHQ_INLINE void multiply_add(I32& acc, Activation a, Weight w) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(a.v), "v"(w.v));
+  }
+};
+using WideDot = Dot;
+
+constexpr int kTileRows = 6;
+constexpr int kTilePanels = 4;

@@ -1,0 +1,130 @@
+// Floor 1. Sixteen lanes in plain C++: what every simd_*.h provides, and what it means.
+//
+//   F32, I32            sixteen float32 or int32 lanes; int32 arithmetic wraps
+//   load, load_part     from float, int32, or bytes that are widened; a part reads n <= 16 elements, the rest
+//   is 0 store_part          the first n <= 16 lanes; to bytes: the low byte of each lane min, max a < b ? a
+//   : b and a > b ? a : b, so that b is taken where a is NaN round_to_i32        numerics.h's round_to_int32
+//   store_bytes         the first n of 16 * kVectors lanes: max(sat(rne(y) + offset), lowest), NaN as the top
+//   value Dot, WideDot        acc[j] += sum of 4 activation bytes times weight bytes 4j..4j+3; Dot wants |w|
+//   <= 127 kTileRows, kTilePanels   the register tile of the GEMM body: rows, and panels of 16 columns
+
+struct F32 {
+  float v[16];
+};
+struct I32 {
+  int32_t v[16];
+};
+
+TORCHQ_INLINE int32_t wrap_add(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+}
+TORCHQ_INLINE int32_t wrap_sub(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b));
+}
+TORCHQ_INLINE int32_t wrap_mul(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
+}
+
+#define TORCHQ_EACH_LANE(Type, expression)              \
+  {                                                     \
+    Type out;                                           \
+    for (int i = 0; i < 16; ++i) out.v[i] = expression; \
+    return out;                                         \
+  }
+
+TORCHQ_INLINE F32 set(float x) TORCHQ_EACH_LANE(F32, x) TORCHQ_INLINE I32 set(int32_t x)
+    TORCHQ_EACH_LANE(I32, x)
+
+        TORCHQ_INLINE F32 load_part(const float* p, int64_t n)
+            TORCHQ_EACH_LANE(F32, i < n ? p[i] : 0.0f) template <typename T>
+            TORCHQ_INLINE I32 load_part(const T* p, int64_t n)
+                TORCHQ_EACH_LANE(I32, i < n ? p[i] : 0) TORCHQ_INLINE F32 load(const float* p) {
+  return load_part(p, 16);
+}
+template <typename T>
+TORCHQ_INLINE I32 load(const T* p) {
+  return load_part(p, 16);
+}
+
+TORCHQ_INLINE void store_part(float* p, const F32& x, int64_t n) {
+  for (int64_t i = 0; i < n && i < 16; ++i) p[i] = x.v[i];
+}
+template <typename T>
+TORCHQ_INLINE void store_part(T* p, const I32& x, int64_t n) {
+  for (int64_t i = 0; i < n && i < 16; ++i) p[i] = static_cast<T>(x.v[i]);
+}
+
+TORCHQ_INLINE F32 operator+(const F32& a, const F32& b)
+    TORCHQ_EACH_LANE(F32, a.v[i] + b.v[i]) TORCHQ_INLINE F32 operator*(const F32& a, const F32& b)
+        TORCHQ_EACH_LANE(F32, a.v[i] * b.v[i]) TORCHQ_INLINE F32 operator/(const F32& a, const F32& b)
+            TORCHQ_EACH_LANE(F32, a.v[i] / b.v[i]) TORCHQ_INLINE I32 operator+(const I32& a, const I32& b)
+                TORCHQ_EACH_LANE(I32, wrap_add(a.v[i], b.v[i])) TORCHQ_INLINE I32 operator-(const I32& a,
+                                                                                            const I32& b)
+                    TORCHQ_EACH_LANE(I32, wrap_sub(a.v[i], b.v[i])) TORCHQ_INLINE I32 operator*(const I32& a,
+                                                                                                const I32& b)
+                        TORCHQ_EACH_LANE(I32, wrap_mul(a.v[i], b.v[i])) TORCHQ_INLINE F32
+    fma(const F32& a, const F32& b, const F32& c)
+        TORCHQ_EACH_LANE(F32, __builtin_fmaf(a.v[i], b.v[i], c.v[i])) TORCHQ_INLINE F32
+    min(const F32& a, const F32& b) TORCHQ_EACH_LANE(F32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE F32
+    max(const F32& a, const F32& b) TORCHQ_EACH_LANE(F32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE I32
+    min(const I32& a, const I32& b) TORCHQ_EACH_LANE(I32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE I32
+    max(const I32& a, const I32& b) TORCHQ_EACH_LANE(I32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE
+    float reduce_min(const F32& a) {
+  float least = a.v[0];
+  for (int i = 1; i < 16; ++i) least = a.v[i] < least ? a.v[i] : least;
+  return least;
+}
+TORCHQ_INLINE float reduce_max(const F32& a) {
+  float most = a.v[0];
+  for (int i = 1; i < 16; ++i) most = a.v[i] > most ? a.v[i] : most;
+  return most;
+}
+TORCHQ_INLINE bool any_nan(const F32& a) {
+  bool found = false;
+  for (int i = 0; i < 16; ++i) found |= a.v[i] != a.v[i];
+  return found;
+}
+
+TORCHQ_INLINE F32 to_f32(const I32& a) TORCHQ_EACH_LANE(F32, static_cast<float>(a.v[i])) TORCHQ_INLINE I32
+    round_to_i32(const F32& a) TORCHQ_EACH_LANE(I32, round_to_int32(a.v[i]))
+
+        struct ByteRange {
+  int32_t offset, lowest, highest;
+};
+TORCHQ_INLINE ByteRange byte_range(int32_t offset, int32_t lowest, bool is_signed) {
+  return {offset, lowest, is_signed ? 127 : 255};
+}
+template <int kVectors>
+TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[kVectors], const ByteRange& range, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t moved = static_cast<int64_t>(round_to_int32(y[i / 16].v[i % 16])) + range.offset;
+    const int64_t capped = moved < range.highest ? moved : range.highest;
+    p[i] = static_cast<uint8_t>(capped > range.lowest ? capped : range.lowest);
+  }
+}
+
+struct Dot {
+  static constexpr bool kSignedActivations = false;
+  struct Activation {
+    int32_t byte[4];
+  };
+  struct Weight {
+    const int8_t* bytes;
+  };
+  static TORCHQ_INLINE Activation load_activation(const uint8_t* p, const I32& flip) {
+    const int32_t mask = flip.v[0] & 0xff;
+    return {{p[0] ^ mask, p[1] ^ mask, p[2] ^ mask, p[3] ^ mask}};
+  }
+  static TORCHQ_INLINE Weight load_weight(const int8_t* p) { return {p}; }
+  static TORCHQ_INLINE void multiply_add(I32& acc, const Activation& a, Weight w) {
+    for (int j = 0; j < 16; ++j) {
+      const int8_t* b = w.bytes + 4 * j;
+      acc.v[j] =
+          wrap_add(acc.v[j], a.byte[0] * b[0] + a.byte[1] * b[1] + a.byte[2] * b[2] + a.byte[3] * b[3]);
+    }
+  }
+};
+using WideDot = Dot;
+
+constexpr int kTileRows = 1;
+constexpr int kTilePanels = 1;

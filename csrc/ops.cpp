@@ -1,0 +1,72 @@
+// Every operator of the library. The CPU implementations are in cpu/*_ops.cpp; the fake (shape) functions and
+// the documentation stand beside the Python wrappers in torchq/ops/.
+//
+// A schema holds no `str`: before torch 2.14 each call would leak it.
+#include <torch/csrc/stable/library.h>
+
+STABLE_TORCH_LIBRARY(torchq, m) {
+  // float -> integers, one scale and zero point.
+  m.def("quantize_per_tensor(Tensor input, float scale, int zero_point, ScalarType dtype) -> Tensor");
+
+  // float -> integers, a scale and zero point for each index along axis.
+  m.def(
+      "quantize_per_channel(Tensor input, Tensor scales, Tensor zero_points, int axis, ScalarType dtype) -> "
+      "Tensor");
+
+  // integers -> float32.
+  m.def("dequantize_per_tensor(Tensor input, float scale, int zero_point) -> Tensor");
+  m.def("dequantize_per_channel(Tensor input, Tensor scales, Tensor zero_points, int axis) -> Tensor");
+
+  // int8 [O, I/groups, *kernel] -> the buffer that linear and conv2d read (cpu/gemm/pack.h), uint8 [bytes].
+  m.def("pack_weight(Tensor weight, Tensor? zero_points, int groups) -> Tensor");
+  // The weight back; size is that of the weight that was packed.
+  m.def("unpack_weight(Tensor packed_weight, int[] size) -> Tensor");
+
+  // uint8 or int8 [..., K] x packed [N, K] -> uint8 or int8 [..., N].
+  m.def(
+      "linear(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, Tensor "
+      "weight_scales, "
+      "Tensor? bias, float output_scale, int output_zero_point, ScalarType output_dtype, bool relu) -> "
+      "Tensor");
+  // The same with a float32 result.
+  m.def(
+      "linear_dequantize(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, "
+      "Tensor weight_scales, Tensor? bias, bool relu) -> Tensor");
+  // float32 [..., K] quantized on the fly, over all of it or row by row, -> float32 [..., N].
+  m.def(
+      "linear_dynamic(Tensor input, Tensor packed_weight, Tensor weight_scales, Tensor? bias, bool "
+      "per_token, "
+      "bool reduce_range, bool relu) -> Tensor");
+
+  // uint8 or int8 [N, C, H, W] * packed [O, C/groups, KH, KW] -> uint8 or int8 [N, O, OH, OW], channels_last.
+  m.def(
+      "conv2d(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, Tensor "
+      "weight_scales, "
+      "Tensor? bias, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, int groups, "
+      "float output_scale, int output_zero_point, ScalarType output_dtype, bool relu) -> Tensor");
+  // The same with a float32 result.
+  m.def(
+      "conv2d_dequantize(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, "
+      "Tensor weight_scales, Tensor? bias, int[2] kernel_size, int[2] stride, int[2] padding, int[2] "
+      "dilation, "
+      "int groups, bool relu) -> Tensor");
+
+  // a + b, each with its own scale and zero point, to the output's.
+  m.def(
+      "add(Tensor a, float a_scale, int a_zero_point, Tensor b, float b_scale, int b_zero_point, "
+      "float output_scale, int output_zero_point, bool relu) -> Tensor");
+  // max(input, zero_point), and min(max(input, lowest), highest).
+  m.def("relu(Tensor input, int zero_point) -> Tensor");
+  m.def("clamp(Tensor input, int lowest, int highest) -> Tensor");
+
+  // Pools of uint8 or int8 [N, C, H, W]; the result has the input's scale and zero point and is
+  // channels_last.
+  m.def(
+      "max_pool2d(Tensor input, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, "
+      "bool ceil_mode) -> Tensor");
+  m.def(
+      "avg_pool2d(Tensor input, int zero_point, int[2] kernel_size, int[2] stride, int[2] padding, bool "
+      "ceil_mode, "
+      "bool count_include_pad, int? divisor_override) -> Tensor");
+  m.def("adaptive_avg_pool2d(Tensor input, int zero_point, int[2] output_size) -> Tensor");
+}

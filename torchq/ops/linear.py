@@ -1,0 +1,165 @@
+"""Matrix products with a packed int8 weight."""
+
+import torch
+from torch import Tensor
+
+from torchq.ops._register import forward_only
+
+_ops = torch.ops.torchq
+
+
+def _output(input: Tensor, weight_scales: Tensor, dtype: torch.dtype) -> Tensor:
+    return input.new_empty((*input.shape[:-1], weight_scales.numel()), dtype=dtype)
+
+
+def linear(
+    input: Tensor,
+    input_scale: float,
+    input_zero_point: int,
+    packed_weight: Tensor,
+    weight_scales: Tensor,
+    bias: Tensor | None,
+    output_scale: float,
+    output_zero_point: int,
+    output_dtype: torch.dtype,
+    relu: bool = False,
+) -> Tensor:
+    """Multiplies quantized rows by a quantized weight, to integers.
+
+    ``acc = sum_k (x - input_zero_point) * w`` in exact int32; then
+    ``y = sat(rne((acc + bias / s) * (s / output_scale)) + output_zero_point)`` in float32 with
+    ``s = input_scale * weight_scale`` of the output channel: fbgemm's order of operations.
+
+    Args:
+        input: uint8 or int8 ``[..., K]``.
+        input_scale: of the input.
+        input_zero_point: of the input.
+        packed_weight: what ``pack_weight`` made of an int8 ``[N, K]``.
+        weight_scales: float32 ``[N]``; a per-tensor scale repeated N times.
+        bias: float32 ``[N]`` in real units, or None.
+        output_scale: of the result.
+        output_zero_point: of the result.
+        output_dtype: ``torch.uint8`` or ``torch.int8``.
+        relu: whether the result is at least its zero point.
+
+    Returns:
+        ``[..., N]`` of ``output_dtype``.
+    """
+    return _ops.linear.default(
+        input,
+        input_scale,
+        input_zero_point,
+        packed_weight,
+        weight_scales,
+        bias,
+        output_scale,
+        output_zero_point,
+        output_dtype,
+        relu,
+    )
+
+
+@torch.library.register_fake("torchq::linear")
+def _(
+    input: Tensor,
+    input_scale: float,
+    input_zero_point: int,
+    packed_weight: Tensor,
+    weight_scales: Tensor,
+    bias: Tensor | None,
+    output_scale: float,
+    output_zero_point: int,
+    output_dtype: torch.dtype,
+    relu: bool,
+) -> Tensor:
+    return _output(input, weight_scales, output_dtype)
+
+
+def linear_dequantize(
+    input: Tensor,
+    input_scale: float,
+    input_zero_point: int,
+    packed_weight: Tensor,
+    weight_scales: Tensor,
+    bias: Tensor | None,
+    relu: bool = False,
+) -> Tensor:
+    """Multiplies quantized rows by a quantized weight, to float32.
+
+    ``y = fma(float(acc), s, bias)`` with the accumulator and ``s`` of ``linear``.
+
+    Args:
+        input: uint8 or int8 ``[..., K]``.
+        input_scale: of the input.
+        input_zero_point: of the input.
+        packed_weight: what ``pack_weight`` made of an int8 ``[N, K]``.
+        weight_scales: float32 ``[N]``.
+        bias: float32 ``[N]``, or None.
+        relu: whether the result is at least 0.
+
+    Returns:
+        float32 ``[..., N]``.
+    """
+    return _ops.linear_dequantize.default(
+        input, input_scale, input_zero_point, packed_weight, weight_scales, bias, relu
+    )
+
+
+@torch.library.register_fake("torchq::linear_dequantize")
+def _(
+    input: Tensor,
+    input_scale: float,
+    input_zero_point: int,
+    packed_weight: Tensor,
+    weight_scales: Tensor,
+    bias: Tensor | None,
+    relu: bool,
+) -> Tensor:
+    return _output(input, weight_scales, torch.float32)
+
+
+def linear_dynamic(
+    input: Tensor,
+    packed_weight: Tensor,
+    weight_scales: Tensor,
+    bias: Tensor | None,
+    per_token: bool,
+    reduce_range: bool,
+    relu: bool = False,
+) -> Tensor:
+    """Multiplies float rows, quantized on the fly to uint8, by a quantized weight, to float32.
+
+    The scale and zero point of the rows cover their minimum, their maximum and 0, as fbgemm chooses them. A range that
+    holds NaN or infinity makes all results computed with it NaN.
+
+    Args:
+        input: float32 ``[..., K]``.
+        packed_weight: what ``pack_weight`` made of an int8 ``[N, K]``.
+        weight_scales: float32 ``[N]``.
+        bias: float32 ``[N]``, or None.
+        per_token: whether each row gets a scale of its own, so that its result does not depend on the rows beside it;
+            otherwise one scale serves the whole input, as in torch.ao.
+        reduce_range: whether scales are chosen for 7 bits, as torch.ao's default is.
+        relu: whether the result is at least 0.
+
+    Returns:
+        float32 ``[..., N]``.
+    """
+    return _ops.linear_dynamic.default(input, packed_weight, weight_scales, bias, per_token, reduce_range, relu)
+
+
+@torch.library.register_fake("torchq::linear_dynamic")
+def _(
+    input: Tensor,
+    packed_weight: Tensor,
+    weight_scales: Tensor,
+    bias: Tensor | None,
+    per_token: bool,
+    reduce_range: bool,
+    relu: bool,
+) -> Tensor:
+    return _output(input, weight_scales, torch.float32)
+
+
+forward_only("linear_dequantize")
+forward_only("linear_dynamic")

@@ -1,0 +1,64 @@
+"""The packed weight that linear and convolution read."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+import torchq._library  # noqa: F401  (the schemas have to be there)
+
+_ops = torch.ops.torchq
+_HEADER_BYTES = 64
+_PANEL_COLUMNS = 16
+
+
+def pack_weight(weight: Tensor, zero_points: Tensor | None = None, groups: int = 1) -> Tensor:
+    """Packs an int8 weight for the kernels of every CPU.
+
+    The result describes itself (shape, groups, zero points), so that operators check what they are given; it can be
+    saved, memory-mapped and used on any machine. ``csrc/cpu/gemm/pack.h`` has the layout.
+
+    Args:
+        weight: int8 ``[O, I / groups, *kernel]`` with 0 to 3 kernel dimensions; ``[N, K]`` for linear.
+        zero_points: integers ``[O]``, the weight's zero point per output channel; None where all are 0.
+        groups: of the convolution.
+
+    Returns:
+        uint8 ``[bytes]``.
+
+    Raises:
+        RuntimeError: for a wrong dtype or shape, or if an output sums over more than 65,793 products, beyond which
+            int32 is not exact.
+    """
+    if zero_points is not None:
+        zero_points = zero_points.to(torch.int32)
+    return _ops.pack_weight.default(weight, zero_points, groups)
+
+
+@torch.library.register_fake("torchq::pack_weight")
+def _(weight: Tensor, zero_points: Tensor | None, groups: int) -> Tensor:
+    columns, k, *kernel = weight.shape
+    panels = groups * -(-(columns // groups) // _PANEL_COLUMNS)
+    panel_bytes = math.prod(kernel) * -(-k // 4) * 4 * _PANEL_COLUMNS
+    vectors = 1 if zero_points is None else 2
+    size = _HEADER_BYTES + panels * (panel_bytes + vectors * 4 * _PANEL_COLUMNS + 1)
+    return weight.new_empty((size,), dtype=torch.uint8)
+
+
+def unpack_weight(packed_weight: Tensor, size: Sequence[int]) -> Tensor:
+    """Returns the weight that ``pack_weight`` packed.
+
+    Args:
+        packed_weight: what ``pack_weight`` returned.
+        size: the shape of the weight that was packed.
+
+    Returns:
+        int8, of shape ``size``.
+    """
+    return _ops.unpack_weight.default(packed_weight, size)
+
+
+@torch.library.register_fake("torchq::unpack_weight")
+def _(packed_weight: Tensor, size: Sequence[int]) -> Tensor:
+    return packed_weight.new_empty(size, dtype=torch.int8)

@@ -1,0 +1,315 @@
+"""Quantized tensors: integers with the scale and zero point that say what they mean."""
+
+import copy
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
+
+from torchq import ops
+from torchq.dtypes import QDtype, QScheme, as_qdtype, qdtype_of_storage
+from torchq.ops.quantize import check_qparams
+
+# What a torch function does with QTensors; torchq/qtensor_functions.py fills it in.
+FUNCTIONS: dict[Callable, Callable] = {}
+
+_fallbacks: Counter[str] = Counter()
+_local = threading.local()
+
+
+class QTensor(torch.Tensor):
+    """A tensor of integers that stands for the float values ``(q - zero_point) * scale``.
+
+    It is a ``torch.Tensor`` that reports the dtype float32. Functions that keep scale and zero point (relu, max_pool2d,
+    reshape, slicing, cat of equal parameters, ...) work on the integers and return a QTensor. Every other function
+    computes in float32 and is counted (``float_fallbacks``), or raises inside ``no_float_fallback``.
+
+    Made by ``torchq.quantize_per_tensor`` and ``torchq.quantize_per_channel``; the constructor wraps integers that are
+    there already and, being on the path of every quantized layer, checks nothing.
+
+    Args:
+        data: the integers: uint8, int8 or int32.
+        scale: a number; with ``axis``, float64 ``[data.size(axis)]``.
+        zero_point: a number; with ``axis``, int64 ``[data.size(axis)]``.
+        axis: the dimension that has a scale and zero point for each index; None for one of each.
+    """
+
+    _data: Tensor
+    _scale: float | Tensor
+    _zero_point: int | Tensor
+    _axis: int | None
+
+    @staticmethod
+    def __new__(
+        cls, data: Tensor, scale: float | Tensor, zero_point: int | Tensor, axis: int | None = None
+    ) -> "QTensor":
+        self = Tensor._make_wrapper_subclass(
+            cls, data.shape, strides=data.stride(), dtype=torch.float32, device=data.device
+        )
+        self._data = data
+        self._scale = scale
+        self._zero_point = zero_point
+        self._axis = axis
+        return self
+
+    @classmethod
+    def __torch_function__(cls, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        """Looks the function up in the table; what is not there is computed in float."""
+        handler = FUNCTIONS.get(func)
+        if handler is not None:
+            return handler(*args, **kwargs) if kwargs else handler(*args)
+        return float_fallback(func, args, kwargs or {})
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        """Serves what torch calls below the level of functions: only what moves the tensor as a whole."""
+        if func in (torch.ops.aten.detach.default, torch.ops.aten.clone.default, torch.ops.aten.alias.default):
+            self = args[0]
+            return self._with_data(func(self._data, *args[1:], **(kwargs or {})))
+        return float_fallback(func, args, kwargs or {})
+
+    def _with_data(self, data: Tensor) -> "QTensor":
+        return QTensor(data, self._scale, self._zero_point, self._axis)
+
+    @property
+    def qdtype(self) -> QDtype:
+        """The quantized dtype; ``dtype`` is float32, that of the values."""
+        return qdtype_of_storage(self._data.dtype)
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the values are quantized: always."""
+        return True
+
+    def qscheme(self) -> QScheme:
+        """Returns ``per_tensor_affine`` or ``per_channel_affine``."""
+        return QScheme.per_tensor_affine if self._axis is None else QScheme.per_channel_affine
+
+    def int_repr(self) -> Tensor:
+        """Returns a copy of the integers, as a plain tensor of uint8, int8 or int32."""
+        return self._data.clone()
+
+    def dequantize(self) -> Tensor:
+        """Returns the float32 values ``(q - zero_point) * scale``."""
+        if self._axis is None:
+            return ops.dequantize_per_tensor(self._data, self._scale, self._zero_point)
+        return ops.dequantize_per_channel(self._data, self._scale, self._zero_point, self._axis)
+
+    def _require(self, name: str, per_tensor: bool) -> None:
+        if (self._axis is None) != per_tensor:
+            raise RuntimeError(
+                f"{name} is for per {'tensor' if per_tensor else 'channel'} QTensors, got {self.qscheme()}"
+            )
+
+    def q_scale(self) -> float:
+        """Returns the scale of a per tensor QTensor."""
+        self._require("q_scale", per_tensor=True)
+        return self._scale
+
+    def q_zero_point(self) -> int:
+        """Returns the zero point of a per tensor QTensor."""
+        self._require("q_zero_point", per_tensor=True)
+        return self._zero_point
+
+    def q_per_channel_scales(self) -> Tensor:
+        """Returns the scales of a per channel QTensor, float64."""
+        self._require("q_per_channel_scales", per_tensor=False)
+        return self._scale
+
+    def q_per_channel_zero_points(self) -> Tensor:
+        """Returns the zero points of a per channel QTensor, int64."""
+        self._require("q_per_channel_zero_points", per_tensor=False)
+        return self._zero_point
+
+    def q_per_channel_axis(self) -> int:
+        """Returns the dimension of the channels of a per channel QTensor."""
+        self._require("q_per_channel_axis", per_tensor=False)
+        return self._axis
+
+    def has_qparams_of(self, other: "QTensor") -> bool:
+        """Whether the other's integers mean the same values as this one's: equal dtype, scale, zero point and axis."""
+        if self._axis != other._axis or self._data.dtype != other._data.dtype:
+            return False
+        if self._axis is None:
+            return self._scale == other._scale and self._zero_point == other._zero_point
+        return torch.equal(self._scale, other._scale) and torch.equal(self._zero_point, other._zero_point)
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        """Shows values, size, dtype, scheme, scale and zero point, in torch's order."""
+        name = "QTensor("
+        values = repr(self.dequantize()).removeprefix("tensor(")[:-1] if self.numel() else "[]"
+        fields = [
+            f"size={tuple(self.shape)}",
+            f"dtype={self.qdtype}",
+            f"quantization_scheme={self.qscheme()}",
+            f"scale={self._scale}",
+            f"zero_point={self._zero_point}",
+        ]
+        if self._axis is not None:
+            fields.append(f"axis={self._axis}")
+        text = name + values.replace("\n", "\n ")
+        width = torch.get_printoptions()["linewidth"] if hasattr(torch, "get_printoptions") else 80
+        for field in fields:
+            line = len(text) - text.rfind("\n") - 1
+            text += f", {field}" if line + len(field) + 3 <= width else f",\n{' ' * len(name)}{field}"
+        return text + ")"
+
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        """Pickles as integers and parameters, which ``torch.load(weights_only=True)`` reads."""
+        return QTensor, (self._data, self._scale, self._zero_point, self._axis)
+
+    def __deepcopy__(self, memo: dict) -> "QTensor":
+        """Copies integers and parameters."""
+        if id(self) not in memo:
+            memo[id(self)] = QTensor(*copy.deepcopy(self.__reduce_ex__(None)[1], memo))
+        return memo[id(self)]
+
+    def __tensor_flatten__(self) -> tuple[list[str], tuple]:
+        """Names the plain tensors inside, for torch.compile."""
+        if self._axis is None:
+            return ["_data"], (self._scale, self._zero_point, None)
+        return ["_data", "_scale", "_zero_point"], (None, None, self._axis)
+
+    @staticmethod
+    def __tensor_unflatten__(
+        tensors: dict[str, Tensor], context: tuple, outer_size: Any, outer_stride: Any
+    ) -> "QTensor":
+        """Puts together again what ``__tensor_flatten__`` took apart."""
+        scale, zero_point, axis = context
+        return QTensor(tensors["_data"], tensors.get("_scale", scale), tensors.get("_zero_point", zero_point), axis)
+
+
+torch.serialization.add_safe_globals([QTensor])
+
+
+def _name(func: Callable) -> str:
+    return torch.overrides.resolve_name(func) or getattr(func, "__name__", repr(func))
+
+
+def float_fallback(func: Callable, args: tuple, kwargs: dict) -> Any:
+    """Calls a torch function with QTensor arguments dequantized, and counts it.
+
+    Raises:
+        RuntimeError: inside ``no_float_fallback``, or if the function would change a QTensor in place.
+    """
+    name = _name(func)
+    leaf = name.rpartition(".")[2]
+    if leaf.endswith("_") and not leaf.endswith("__"):
+        raise RuntimeError(
+            f"{name} (or the operator that stands for it, as += for add_) would change a QTensor in place, and has no "
+            f"integer form; use {leaf[:-1]}, or FloatFunctional in a model that is to be quantized"
+        )
+    if getattr(_local, "forbidden", False):
+        raise RuntimeError(f"{name} has no integer form for these arguments, and float fallbacks are forbidden here")
+    _fallbacks[name] += 1
+    args, kwargs = tree_map_only(QTensor, QTensor.dequantize, (args, kwargs))
+    return func(*args, **kwargs)
+
+
+def float_fallbacks(clear: bool = False) -> dict[str, int]:
+    """Returns how often each torch function was computed in float32 because it has no integer form.
+
+    Args:
+        clear: whether counting starts anew.
+
+    Example:
+        >>> _ = torchq.float_fallbacks(clear=True)
+        >>> q = torchq.quantize_per_tensor(torch.ones(3), 0.1, 0, torchq.quint8)
+        >>> _ = torch.exp(torch.relu(q))
+        >>> torchq.float_fallbacks()
+        {'torch.exp': 1}
+    """
+    counted = dict(_fallbacks)
+    if clear:
+        _fallbacks.clear()
+    return counted
+
+
+@contextmanager
+def no_float_fallback() -> Iterator[None]:
+    """Makes each torch function that would be computed in float32 raise a RuntimeError instead, in this thread."""
+    before = getattr(_local, "forbidden", False)
+    _local.forbidden = True
+    try:
+        yield
+    finally:
+        _local.forbidden = before
+
+
+def quantize_per_tensor(input: Tensor, scale: float | Tensor, zero_point: int | Tensor, dtype: Any) -> QTensor:
+    """Quantizes a float tensor with one scale and zero point.
+
+    To 8 bits ``q = clamp(round_half_even(fma(x, 1 / scale, zero_point)), qmin, qmax)``, the integers of
+    ``torch.quantize_per_tensor``. NaN becomes qmax.
+
+    Args:
+        input: float32, of any shape and layout; float16, bfloat16 and float64 are converted to float32 first.
+        scale: finite, above 0: the step between neighbouring values.
+        zero_point: the integer that stands for 0.0, in the dtype's range.
+        dtype: ``torchq.quint8``, ``torchq.qint8`` or ``torchq.qint32``, or torch's objects of these names.
+
+    Raises:
+        ValueError: if scale or zero point are out of range.
+        TypeError: if dtype is none of these.
+
+    Example:
+        >>> q = torchq.quantize_per_tensor(torch.tensor([-1.0, 0.0, 1.0, 100.0]), 0.1, 10, torchq.quint8)
+        >>> q.int_repr()
+        tensor([  0,  10,  20, 255], dtype=torch.uint8)
+        >>> q.dequantize()
+        tensor([-1.0000,  0.0000,  1.0000, 24.5000])
+    """
+    scale, zero_point = float(scale), int(zero_point)
+    data = ops.quantize_per_tensor(input, scale, zero_point, as_qdtype(dtype).storage_dtype)
+    return QTensor(data, scale, zero_point)
+
+
+def quantize_per_channel(input: Tensor, scales: Tensor, zero_points: Tensor, axis: int, dtype: Any) -> QTensor:
+    """Quantizes a float tensor with a scale and zero point for each index along one dimension.
+
+    ``q = clamp(round_half_even(float32(x * (1 / scale)) + zero_point), qmin, qmax)``, the integers of
+    ``torch.quantize_per_channel``. NaN becomes qmax.
+
+    Args:
+        input: float32, of any shape and layout; float16, bfloat16 and float64 are converted to float32 first.
+        scales: ``[input.size(axis)]``, finite, above 0.
+        zero_points: ``[input.size(axis)]``, in the dtype's range.
+        axis: the dimension of the channels, from ``-input.dim()``.
+        dtype: ``torchq.quint8``, ``torchq.qint8`` or ``torchq.qint32``, or torch's objects of these names.
+
+    Raises:
+        ValueError: if a scale or zero point is out of range, or there are not as many as channels.
+        TypeError: if dtype is none of these.
+        IndexError: if the input has no such dimension.
+
+    Example:
+        >>> x = torch.tensor([[-1.0, 0.0], [1.0, 2.0]])
+        >>> scales, zero_points = torch.tensor([0.1, 0.01]), torch.tensor([10, 0])
+        >>> torchq.quantize_per_channel(x, scales, zero_points, 0, torchq.quint8).int_repr()
+        tensor([[  0,  10],
+                [100, 200]], dtype=torch.uint8)
+    """
+    storage = as_qdtype(dtype).storage_dtype
+    if not -input.dim() <= axis < input.dim():
+        raise IndexError(f"axis must lie in [{-input.dim()}, {input.dim() - 1}], got {axis}")
+    axis = axis % input.dim()
+    scales, zero_points = scales.to(torch.float64), zero_points.to(torch.int64)
+    if scales.shape != (input.shape[axis],) or zero_points.shape != scales.shape:
+        raise ValueError(
+            f"scales and zero_points must have shape ({input.shape[axis]},), the input's size along axis {axis}, got "
+            f"{tuple(scales.shape)} and {tuple(zero_points.shape)}"
+        )
+    for scale, zero_point in zip(scales.tolist(), zero_points.tolist(), strict=True):
+        check_qparams(scale, zero_point, storage)
+    data = ops.quantize_per_channel(input, scales, zero_points, axis, storage)
+    return QTensor(data, scales, zero_points, axis)
+
+
+def dequantize(input: Tensor) -> Tensor:
+    """Returns the float32 values of a QTensor; a plain tensor is returned as it is."""
+    return input.dequantize() if isinstance(input, QTensor) else input

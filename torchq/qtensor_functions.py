@@ -1,0 +1,269 @@
+"""What torch functions do with QTensors: the table behind ``QTensor.__torch_function__``.
+
+A function listed here keeps scale and zero point and works on the integers. Where its arguments rule that out, and for
+every function that is not listed, the computation happens in float32 and is counted.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from torchq import ops
+from torchq.qtensor import FUNCTIONS, QTensor, float_fallback
+
+
+def implements(*functions: Callable) -> Callable[[Callable], Callable]:
+    """Registers the function below it for these torch functions; it is called with their arguments.
+
+    It may return NotImplemented for arguments that it cannot serve in integers.
+    """
+
+    def register(handler: Callable) -> Callable:
+        for function in functions:
+
+            def call(*args: Any, _function: Callable = function, **kwargs: Any) -> Any:
+                result = handler(*args, **kwargs)
+                return float_fallback(_function, args, kwargs) if result is NotImplemented else result
+
+            FUNCTIONS[function] = call
+        return handler
+
+    return register
+
+
+def _pair(value: int | Sequence[int]) -> tuple[int, int]:
+    if isinstance(value, int):
+        return value, value
+    return tuple(value) if len(value) == 2 else (value[0], value[0])
+
+
+# What asks about the tensor and not about its values.
+for _asked in (
+    Tensor.size, Tensor.stride, Tensor.dim, Tensor.ndimension, Tensor.numel, Tensor.nelement, Tensor.__len__,
+    Tensor.is_contiguous, Tensor.is_floating_point, Tensor.is_complex, Tensor.storage_offset, Tensor.get_device,
+    Tensor.shape.__get__, Tensor.dtype.__get__, Tensor.device.__get__, Tensor.layout.__get__, Tensor.ndim.__get__,
+    Tensor.requires_grad.__get__, Tensor.is_leaf.__get__, Tensor.grad.__get__, Tensor.grad_fn.__get__,
+    Tensor.is_cuda.__get__, Tensor.is_cpu.__get__, Tensor.is_meta.__get__, Tensor.is_sparse.__get__,
+    Tensor.is_mkldnn.__get__, Tensor.is_nested.__get__, Tensor.__hash__,
+    Tensor.is_inference, torch.numel, torch.is_floating_point, torch.is_complex,
+):  # fmt: skip
+
+    def _ask(*args: Any, _function: Callable = _asked, **kwargs: Any) -> Any:
+        with torch._C.DisableTorchFunctionSubclass():
+            return _function(*args, **kwargs)
+
+    FUNCTIONS[_asked] = _ask
+
+
+def _wrap_like(q: QTensor, result: Tensor | Sequence[Tensor]) -> Any:
+    if isinstance(result, Tensor):
+        return QTensor(result, q._scale, q._zero_point)
+    return type(result)(_wrap_like(q, part) for part in result)
+
+
+# What moves values without looking at them.
+for _mover in (
+    Tensor.view, Tensor.view_as, Tensor.reshape, Tensor.flatten, Tensor.unflatten, Tensor.permute, Tensor.transpose,
+    Tensor.t, Tensor.T.__get__, Tensor.mT.__get__, Tensor.movedim, Tensor.squeeze, Tensor.unsqueeze, Tensor.expand,
+    Tensor.expand_as, Tensor.repeat, Tensor.__getitem__, Tensor.select, Tensor.narrow, Tensor.index_select,
+    Tensor.chunk, Tensor.split, Tensor.unbind, Tensor.flip, Tensor.roll, torch.reshape, torch.flatten, torch.permute,
+    torch.transpose, torch.t, torch.movedim, torch.squeeze, torch.unsqueeze, torch.select, torch.narrow,
+    torch.index_select, torch.chunk, torch.split, torch.unbind, torch.flip, torch.roll,
+    torch.channel_shuffle, F.pixel_shuffle, F.pixel_unshuffle,
+):  # fmt: skip
+
+    def _move(q: Tensor, *args: Any, _function: Callable = _mover, **kwargs: Any) -> Any:
+        if not isinstance(q, QTensor) or q._axis is not None:
+            return float_fallback(_function, (q, *args), kwargs)
+        return _wrap_like(q, _function(q._data, *args, **kwargs))
+
+    FUNCTIONS[_mover] = _move
+
+
+# What keeps every element in its place, per channel too.
+for _keeper in (
+    Tensor.contiguous, Tensor.clone, Tensor.detach, Tensor.cpu, Tensor.cuda, Tensor.pin_memory, torch.clone,
+    torch.detach,
+):  # fmt: skip
+
+    def _keep(q: QTensor, *args: Any, _function: Callable = _keeper, **kwargs: Any) -> QTensor:
+        return q._with_data(_function(q._data, *args, **kwargs))
+
+    FUNCTIONS[_keeper] = _keep
+
+
+@implements(Tensor.to)
+def _to(q: QTensor, *args: Any, **kwargs: Any) -> Any:
+    device, dtype, non_blocking, memory_format = torch._C._nn._parse_to(
+        *args, **{name: value for name, value in kwargs.items() if name != "copy"}
+    )
+    if dtype not in (None, torch.float32) or q._axis is not None:
+        return NotImplemented
+    data = q._data.to(device or q._data.device, non_blocking=non_blocking, copy=kwargs.get("copy", False))
+    return q._with_data(data if memory_format is None else data.contiguous(memory_format=memory_format))
+
+
+@implements(Tensor.float, *([torch.dequantize] if hasattr(torch, "dequantize") else []))
+def _dequantize(q: QTensor) -> Tensor:
+    return q.dequantize()
+
+
+@implements(torch.equal, Tensor.equal)
+def _equal(a: Tensor, b: Tensor) -> Any:
+    if not (isinstance(a, QTensor) and isinstance(b, QTensor)):
+        return NotImplemented
+    return a.has_qparams_of(b) and torch.equal(a._data, b._data)
+
+
+def _bytes(q: Tensor) -> bool:
+    return isinstance(q, QTensor) and q._axis is None and q._data.dtype != torch.int32
+
+
+@implements(F.relu, torch.relu, Tensor.relu)
+def _relu(input: QTensor, inplace: bool = False) -> Any:
+    if not _bytes(input):
+        return NotImplemented
+    if inplace:
+        return _relu_(input)
+    return input._with_data(ops.relu(input._data, input._zero_point))
+
+
+@implements(F.relu_, torch.relu_, Tensor.relu_)
+def _relu_(input: QTensor) -> Any:
+    if not _bytes(input):
+        return NotImplemented
+    input._data.copy_(ops.relu(input._data, input._zero_point))
+    return input
+
+
+@functools.lru_cache(maxsize=1024)
+def _quantized_limit(value: float, scale: float, zero_point: int, dtype: torch.dtype) -> int:
+    return int(ops.quantize_per_tensor(torch.tensor(value), scale, zero_point, dtype))
+
+
+@implements(torch.clamp, Tensor.clamp, torch.clip, Tensor.clip)
+def _clamp(input: QTensor, min: float | None = None, max: float | None = None) -> Any:
+    if not _bytes(input) or isinstance(min, Tensor) or isinstance(max, Tensor):
+        return NotImplemented
+    qparams = (input._scale, input._zero_point, input._data.dtype)
+    lowest = input.qdtype.qmin if min is None else _quantized_limit(float(min), *qparams)
+    highest = input.qdtype.qmax if max is None else _quantized_limit(float(max), *qparams)
+    if lowest > highest:
+        return NotImplemented
+    return input._with_data(ops.clamp(input._data, lowest, highest))
+
+
+def _written_to(input: QTensor, result: Any, inplace: bool) -> Any:
+    if result is NotImplemented or not inplace:
+        return result
+    input._data.copy_(result._data)
+    return input
+
+
+@implements(F.hardtanh)
+def _hardtanh(input: QTensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
+    return _written_to(input, _clamp(input, min_val, max_val), inplace)
+
+
+@implements(F.relu6)
+def _relu6(input: QTensor, inplace: bool = False) -> Any:
+    return _written_to(input, _clamp(input, 0.0, 6.0), inplace)
+
+
+def _pool(input: QTensor, pool: Callable[[Tensor], Tensor]) -> Any:
+    if not _bytes(input) or input.dim() not in (3, 4):
+        return NotImplemented
+    if input.dim() == 3:
+        return input._with_data(pool(input._data.unsqueeze(0)).squeeze(0))
+    return input._with_data(pool(input._data))
+
+
+@implements(torch.max_pool2d, F.max_pool2d)
+def _max_pool2d(
+    input: QTensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    if return_indices:
+        return NotImplemented
+    kernel = _pair(kernel_size)
+    window = (kernel, _pair(stride) if stride else kernel, _pair(padding), _pair(dilation), ceil_mode)
+    return _pool(input, lambda data: ops.max_pool2d(data, *window))
+
+
+@implements(F.avg_pool2d)
+def _avg_pool2d(
+    input: QTensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
+    kernel = _pair(kernel_size)
+    window = (kernel, _pair(stride) if stride else kernel, _pair(padding), ceil_mode, count_include_pad)
+    return _pool(input, lambda data: ops.avg_pool2d(data, input._zero_point, *window, divisor_override))
+
+
+@implements(F.adaptive_avg_pool2d)
+def _adaptive_avg_pool2d(input: QTensor, output_size: Any) -> Any:
+    sizes = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
+    size = [input.shape[i - 2] if sizes[i] is None else sizes[i] for i in (0, 1)]
+    return _pool(input, lambda data: ops.adaptive_avg_pool2d(data, input._zero_point, size))
+
+
+@implements(torch.mean, Tensor.mean)
+def _mean(input: QTensor, dim: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Any:
+    dims = sorted(d % input.dim() for d in dim) if isinstance(dim, Sequence) else None
+    if input.dim() != 4 or dims != [2, 3] or dtype not in (None, torch.float32):
+        return NotImplemented
+    mean = _adaptive_avg_pool2d(input, 1)
+    return mean if mean is NotImplemented or keepdim else mean.flatten(1)
+
+
+@implements(torch.cat, torch.concat, torch.concatenate)
+def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
+    first = tensors[0]
+    for tensor in tensors:
+        if not isinstance(tensor, QTensor) or tensor._axis is not None or not tensor.has_qparams_of(first):
+            return NotImplemented
+    return first._with_data(torch.cat([tensor._data for tensor in tensors], dim))
+
+
+@implements(torch.stack)
+def _stack(tensors: Sequence[Tensor], dim: int = 0) -> Any:
+    if not all(isinstance(tensor, QTensor) and tensor._axis is None for tensor in tensors):
+        return NotImplemented
+    return _cat([tensor.unsqueeze(dim) for tensor in tensors], dim)
+
+
+@implements(F.pad)
+def _pad(input: QTensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
+    if input._axis is not None or mode != "constant" or value not in (None, 0, 0.0):
+        return NotImplemented
+    return input._with_data(F.pad(input._data, pad, value=input._zero_point))
+
+
+@implements(F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
+def _dropout(input: QTensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    return NotImplemented if training else input
+
+
+@implements(F.interpolate)
+def _interpolate(
+    input: QTensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", **kwargs: Any
+) -> Any:
+    if not _bytes(input) or mode not in ("nearest", "nearest-exact"):
+        return NotImplemented
+    # torch moves uint8 but not int8 here; the bits are the same.
+    moved = F.interpolate(input._data.view(torch.uint8), size, scale_factor, mode, **kwargs)
+    return input._with_data(moved.view(input._data.dtype))
