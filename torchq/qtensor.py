@@ -81,11 +81,6 @@ class QTensor(torch.Tensor):
         """The quantized dtype; ``dtype`` is float32, that of the values."""
         return qdtype_of_storage(self._data.dtype)
 
-    @property
-    def is_quantized(self) -> bool:
-        """Whether the values are quantized: always."""
-        return True
-
     def qscheme(self) -> QScheme:
         """Returns ``per_tensor_affine`` or ``per_channel_affine``."""
         return QScheme.per_tensor_affine if self._axis is None else QScheme.per_channel_affine

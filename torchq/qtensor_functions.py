@@ -5,6 +5,7 @@ every function that is not listed, the computation happens in float32 and is cou
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,15 +42,15 @@ def _pair(value: int | Sequence[int]) -> tuple[int, int]:
     return tuple(value) if len(value) == 2 else (value[0], value[0])
 
 
-# What asks about the tensor and not about its values.
+# What asks about the tensor and not about its values: its attributes, the is_... methods, and these others.
+_ASKS_VALUES = {"T", "mT", "H", "mH", "real", "imag", "data", "is_nonzero"}
+_MEMBERS = {name: member for name, member in vars(torch._C.TensorBase).items() if name not in _ASKS_VALUES}
 for _asked in (
+    *(member.__get__ for member in _MEMBERS.values() if inspect.isgetsetdescriptor(member)),
+    *(getattr(Tensor, name) for name in _MEMBERS if name.startswith(("is_", "_is_")) and callable(_MEMBERS[name])),
     Tensor.size, Tensor.stride, Tensor.dim, Tensor.ndimension, Tensor.numel, Tensor.nelement, Tensor.__len__,
-    Tensor.is_contiguous, Tensor.is_floating_point, Tensor.is_complex, Tensor.storage_offset, Tensor.get_device,
-    Tensor.shape.__get__, Tensor.dtype.__get__, Tensor.device.__get__, Tensor.layout.__get__, Tensor.ndim.__get__,
-    Tensor.requires_grad.__get__, Tensor.is_leaf.__get__, Tensor.grad.__get__, Tensor.grad_fn.__get__,
-    Tensor.is_cuda.__get__, Tensor.is_cpu.__get__, Tensor.is_meta.__get__, Tensor.is_sparse.__get__,
-    Tensor.is_mkldnn.__get__, Tensor.is_nested.__get__, Tensor.__hash__,
-    Tensor.is_inference, torch.numel, torch.is_floating_point, torch.is_complex,
+    Tensor.__hash__, Tensor.untyped_storage, Tensor.storage_offset, Tensor.get_device, torch.numel,
+    torch.is_floating_point, torch.is_complex,
 ):  # fmt: skip
 
     def _ask(*args: Any, _function: Callable = _asked, **kwargs: Any) -> Any:
@@ -86,8 +87,8 @@ for _mover in (
 
 # What keeps every element in its place, per channel too.
 for _keeper in (
-    Tensor.contiguous, Tensor.clone, Tensor.detach, Tensor.cpu, Tensor.cuda, Tensor.pin_memory, torch.clone,
-    torch.detach,
+    Tensor.contiguous, Tensor.clone, Tensor.detach, Tensor.data.__get__, Tensor.cpu, Tensor.cuda, Tensor.pin_memory,
+    torch.clone, torch.detach,
 ):  # fmt: skip
 
     def _keep(q: QTensor, *args: Any, _function: Callable = _keeper, **kwargs: Any) -> QTensor:

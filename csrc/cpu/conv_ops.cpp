@@ -57,59 +57,86 @@ Shape check_shape(const char* op, const Tensor& input, const PackedHeader& heade
   return shape;
 }
 
-// The input with each group's channels padded to a multiple of 4 bytes; the input itself where they are
-// already.
-class Pixels {
- public:
-  Pixels(const Tensor& input, const Shape& shape, int64_t k) : input_(input), data_(data_of<uint8_t>(input)) {
-    const int64_t padded = round_up(k, 4);
-    group_bytes_ = padded;
-    pixel_bytes_ = shape.groups * padded;
-    if (padded == k) return;
-    const int64_t slices = shape.n * shape.height * shape.width * shape.groups;
-    copy_.resize(static_cast<size_t>(slices * padded));
-    parallel_ranges(slices, kSerialElements / padded, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        std::memcpy(&copy_[i * padded], data_ + i * k, static_cast<size_t>(k));
-    });
-    data_ = copy_.data();
-  }
-
-  const uint8_t* group(int64_t index) const { return data_ + index * group_bytes_; }
-  int64_t pixel_bytes() const { return pixel_bytes_; }
-
- private:
-  Tensor input_;  // keeps a converted input alive
-  const uint8_t* data_;
-  std::vector<uint8_t> copy_;
-  int64_t group_bytes_, pixel_bytes_;
+// One group's channels of the input in memory.
+struct Image {
+  const uint8_t* data;
+  const uint8_t* end;  // of the whole input
+  int64_t pixel_bytes;
+  int64_t k;  // channels of the group
 };
 
-// Fills in the pointers of output pixels first .. first + count.
-void point_at_pixels(const Shape& shape, const uint8_t* input, int64_t pixel_bytes,
-                     const uint8_t* padding_pixel, int64_t first, int64_t count, Chunk& chunk) {
+// Walks output pixels first .. first + count: visit(row, image, y, x) with the input coordinates of the
+// window's corner.
+template <typename Visit>
+void for_each_pixel(const Shape& shape, int64_t first, int64_t count, const Visit& visit) {
   int64_t x = first % shape.out_width;
   int64_t y = first / shape.out_width % shape.out_height;
   int64_t image = first / shape.out_width / shape.out_height;
   for (int64_t row = 0; row < count; ++row) {
-    const int64_t top = y * shape.stride[0] - shape.padding[0];
-    const int64_t left = x * shape.stride[1] - shape.padding[1];
-    const uint8_t** pointer = chunk.pointers.data() + row;
-    for (int64_t i = 0; i < shape.kernel[0]; ++i) {
-      const int64_t in_y = top + i * shape.dilation[0];
-      const bool inside = in_y >= 0 && in_y < shape.height;
-      const uint8_t* line = input + (image * shape.height + in_y) * shape.width * pixel_bytes;
-      for (int64_t j = 0; j < shape.kernel[1]; ++j, pointer += kChunkRows) {
-        const int64_t in_x = left + j * shape.dilation[1];
-        *pointer = inside && in_x >= 0 && in_x < shape.width ? line + in_x * pixel_bytes : padding_pixel;
-      }
-    }
+    visit(row, image, y * shape.stride[0] - shape.padding[0], x * shape.stride[1] - shape.padding[1]);
     if (++x < shape.out_width) continue;
     x = 0;
     if (++y < shape.out_height) continue;
     y = 0;
     ++image;
   }
+}
+
+// Where whole groups of 4 channels can be read in place: a pointer per pixel and tap.
+void point_at_pixels(const Shape& shape, const Image& input, const uint8_t* padding_pixel, int64_t first,
+                     int64_t count, Chunk& chunk) {
+  for_each_pixel(shape, first, count, [&](int64_t row, int64_t image, int64_t top, int64_t left) {
+    const uint8_t** pointer = chunk.pointers.data() + row;
+    for (int64_t i = 0; i < shape.kernel[0]; ++i) {
+      const int64_t y = top + i * shape.dilation[0];
+      const bool inside = y >= 0 && y < shape.height;
+      const uint8_t* line = input.data + (image * shape.height + y) * shape.width * input.pixel_bytes;
+      for (int64_t j = 0; j < shape.kernel[1]; ++j, pointer += kChunkRows) {
+        const int64_t x = left + j * shape.dilation[1];
+        *pointer = inside && x >= 0 && x < shape.width ? line + x * input.pixel_bytes : padding_pixel;
+      }
+    }
+  });
+}
+
+// Copies n bytes in blocks of 16: up to 15 more are read, if the input has them, and written.
+void copy_run(uint8_t* to, const uint8_t* from, int64_t n, const uint8_t* end) {
+  if (end - from < round_up(n, 16)) {
+    std::memcpy(to, from, static_cast<size_t>(n));
+    return;
+  }
+  for (int64_t i = 0; i < n; i += 16) std::memcpy(to + i, from + i, 16);
+}
+
+// Elsewhere (a first layer of 3 channels, depthwise) each pixel's window is copied to one row. Rows are
+// written in order, so that what a copy writes too much is overwritten by the next.
+void copy_windows(const Shape& shape, const Image& input, uint8_t padding, int64_t row_bytes, int64_t first,
+                  int64_t count, Chunk& chunk) {
+  chunk.bytes.resize(static_cast<size_t>(kChunkRows * row_bytes + 16));
+  const bool lines_are_runs = shape.dilation[1] == 1 && input.pixel_bytes == input.k;
+  for_each_pixel(shape, first, count, [&](int64_t row, int64_t image, int64_t top, int64_t left) {
+    uint8_t* to = chunk.bytes.data() + row * row_bytes;
+    chunk.pointers[row] = to;
+    const bool whole_lines = lines_are_runs && left >= 0 && left + shape.kernel[1] <= shape.width;
+    for (int64_t i = 0; i < shape.kernel[0]; ++i) {
+      const int64_t y = top + i * shape.dilation[0];
+      const bool inside = y >= 0 && y < shape.height;
+      const uint8_t* line = input.data + (image * shape.height + y) * shape.width * input.pixel_bytes;
+      if (inside && whole_lines) {
+        copy_run(to, line + left * input.pixel_bytes, shape.kernel[1] * input.k, input.end);
+        to += shape.kernel[1] * input.k;
+        continue;
+      }
+      for (int64_t j = 0; j < shape.kernel[1]; ++j, to += input.k) {
+        const int64_t x = left + j * shape.dilation[1];
+        if (inside && x >= 0 && x < shape.width) {
+          std::memcpy(to, line + x * input.pixel_bytes, static_cast<size_t>(input.k));
+        } else {
+          std::memset(to, padding, static_cast<size_t>(input.k));
+        }
+      }
+    }
+  });
 }
 
 struct ConvArgs {
@@ -140,18 +167,29 @@ Tensor convolve(const ConvArgs& conv, const Tensor& input, const Tensor& packed_
   Tensor result = empty_channels_last(shape.n, channels, shape.out_height, shape.out_width,
                                       output != nullptr ? output->dtype : ScalarType::Float);
   const int64_t element = output != nullptr ? 1 : 4;
-  const Pixels pixels(channels_last(conv.op, input), shape, header.k);
-  const std::vector<uint8_t> padding_pixel(static_cast<size_t>(header.tap_bytes()),
-                                           static_cast<uint8_t>(args.input_zero_point));
+  const Tensor pixels = channels_last(conv.op, input);
+  const auto* data = data_of<uint8_t>(pixels);
+  const auto padding = static_cast<uint8_t>(args.input_zero_point);
+  const bool in_place = header.k % 4 == 0;
+  const std::vector<uint8_t> padding_pixel(in_place ? static_cast<size_t>(header.k) : 0, padding);
   for (int64_t group = 0; group < shape.groups; ++group) {
     use_group(weight, group, args);
+    if (in_place) {
+      args.taps = header.taps();
+      args.tap_bytes = header.k;
+    }
     args.output = output_of<uint8_t>(result) + group * header.columns * element;
     args.output_stride = channels;
-    const uint8_t* data = pixels.group(group);
-    run_gemm(args, header.k, output == nullptr, [&](int64_t first, int64_t count, Chunk& chunk) {
-      point_at_pixels(shape, data, pixels.pixel_bytes(), padding_pixel.data(), first, count, chunk);
-      if (output == nullptr) fill_rows(args.input_scale, args.input_zero_point, chunk);
-    });
+    const Image image{data + group * header.k, data + pixels.numel(), shape.channels, header.k};
+    run_gemm(args, header.taps() * header.k, output == nullptr,
+             [&](int64_t first, int64_t count, Chunk& chunk) {
+               if (in_place) {
+                 point_at_pixels(shape, image, padding_pixel.data(), first, count, chunk);
+               } else {
+                 copy_windows(shape, image, padding, header.depth(), first, count, chunk);
+               }
+               if (output == nullptr) fill_rows(args.input_scale, args.input_zero_point, chunk);
+             });
   }
   return result;
 }

@@ -21,11 +21,12 @@ void check_weight_scales(const char* op, const float* scales, int64_t n) {
 
 }  // namespace
 
-void sum_rows(const GemmArgs& args, int64_t k, Chunk& chunk) {
+void sum_rows(const GemmArgs& args, int64_t depth, Chunk& chunk) {
+  const int64_t k = depth / args.taps;
   chunk.row_sums.resize(kChunkRows);
   for (int64_t row = 0; row < args.rows; ++row) {
     const int32_t zero_point = args.row_zero_points ? args.row_zero_points[row] : args.input_zero_point;
-    int32_t sum = -static_cast<int32_t>(args.taps * k) * zero_point;
+    int32_t sum = -static_cast<int32_t>(depth) * zero_point;
     for (int64_t tap = 0; tap < args.taps; ++tap) {
       const uint8_t* bytes = args.row_pointers[tap * args.row_pitch + row];
       sum += args.signed_input ? sum_bytes<int8_t>(bytes, k) : sum_bytes<uint8_t>(bytes, k);
@@ -65,8 +66,8 @@ Weight check_weight(const char* op, const Tensor& packed_weight, const Tensor& w
 void use_group(const Weight& weight, int64_t group, GemmArgs& args) {
   const PackedHeader& header = weight.packed.header();
   args.columns = header.columns;
-  args.taps = header.taps();
-  args.tap_bytes = header.tap_bytes();
+  args.taps = 1;
+  args.tap_bytes = header.depth();
   args.panels = weight.packed.panels(group);
   args.panel_has_minus_128 = weight.packed.flags(group);
   args.column_sums = weight.packed.column_sums(group);

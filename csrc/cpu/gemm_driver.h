@@ -30,13 +30,13 @@ struct Chunk {
   }
 };
 
-// row_sums[m] = sum_k (A[m, k] - zero_point[m]), for asymmetric weights.
-void sum_rows(const GemmArgs& args, int64_t k, Chunk& chunk);
+// row_sums[m] = sum_k (A[m, k] - zero_point[m]) over the `depth` bytes of a row that are no padding.
+void sum_rows(const GemmArgs& args, int64_t depth, Chunk& chunk);
 
 // `args` describes all rows and all columns of one group; prepare(first, count, chunk) fills in
 // chunk.pointers, and for float results row_scales and row_zero_points, of rows first .. first + count.
 template <typename Prepare>
-void run_gemm(const GemmArgs& args, int64_t k, bool to_float, const Prepare& prepare) {
+void run_gemm(const GemmArgs& args, int64_t depth, bool to_float, const Prepare& prepare) {
   const GemmKernels& kernels = gemm_kernels(current_isa());
   const auto kernel = to_float ? kernels.to_float : kernels.to_bytes;
   const int64_t chunks = (args.rows + kChunkRows - 1) / kChunkRows;
@@ -68,7 +68,7 @@ void run_gemm(const GemmArgs& args, int64_t k, bool to_float, const Prepare& pre
         part.row_zero_points = chunk.row_zero_points.data();
       }
       if (args.weight_zero_points != nullptr) {
-        sum_rows(part, k, chunk);
+        sum_rows(part, depth, chunk);
         part.row_sums = chunk.row_sums.data();
         part.weight_zero_points += first_column;
       }
@@ -99,7 +99,7 @@ struct Weight {
 Weight check_weight(const char* op, const Tensor& packed_weight, const Tensor& weight_scales,
                     const std::optional<Tensor>& bias);
 
-// What a product takes from the weight of one group.
+// What a product takes from the weight of one group. Rows are one tap of the whole depth.
 void use_group(const Weight& weight, int64_t group, GemmArgs& args);
 
 // The scales and zero points of a product with int8 or uint8 result.

@@ -37,7 +37,7 @@
 #define TORCHQ_BEGIN_AVX512_VNNI                                                \
   TORCHQ_REGION_BEGIN("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni") \
   namespace torchq::avx512_vnni {                                               \
-    namespace {
+  namespace {
 #define TORCHQ_END_AVX512_VNNI \
   }                            \
   }                            \

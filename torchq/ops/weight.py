@@ -40,7 +40,7 @@ def pack_weight(weight: Tensor, zero_points: Tensor | None = None, groups: int =
 def _(weight: Tensor, zero_points: Tensor | None, groups: int) -> Tensor:
     columns, k, *kernel = weight.shape
     panels = groups * -(-(columns // groups) // _PANEL_COLUMNS)
-    panel_bytes = math.prod(kernel) * -(-k // 4) * 4 * _PANEL_COLUMNS
+    panel_bytes = -(-math.prod(kernel) * k // 4) * 4 * _PANEL_COLUMNS
     vectors = 1 if zero_points is None else 2
     size = _HEADER_BYTES + panels * (panel_bytes + vectors * 4 * _PANEL_COLUMNS + 1)
     return weight.new_empty((size,), dtype=torch.uint8)

@@ -16,7 +16,7 @@ void for_each_weight(const PackedHeader& header, int64_t group, int64_t column, 
   const int64_t panel = (group * header.group_panels() + column / kPanelColumns) * header.panel_bytes();
   for (int64_t k = 0; k < header.k; ++k) {
     for (int64_t tap = 0; tap < taps; ++tap) {
-      const int64_t depth = tap * header.tap_bytes() + k;
+      const int64_t depth = tap * header.k + k;
       visit(row + k * taps + tap,
             panel + (depth / 4 * kPanelColumns + column % kPanelColumns) * 4 + depth % 4);
     }

@@ -5,13 +5,14 @@
 // mapped and used on any machine. One buffer holds everything that a kernel needs to know about a weight:
 //
 //   PackedHeader                                                   64 bytes
-//   panels       [groups][ceil(columns/16)][taps][ceil(k/4)][16][4] int8, zero-padded
+//   panels       [groups][ceil(columns/16)][ceil(taps*k/4)][16][4]  int8, zero-padded
 //   column_sums  [groups][columns rounded up to 16]                int32, sum of a column's weights
 //   zero_points  the same shape                                    int32, only if some are not 0
 //   flags        [groups][ceil(columns/16)]                        uint8, 1 if the panel holds a -128
 //
 // A linear weight [N, K] has one group, one tap and k = K. A convolution weight [O, I/groups, *kernel] has
-// columns = O/groups per group, k = I/groups, and a tap per kernel position.
+// columns = O/groups per group, k = I/groups, and a tap per kernel position; its depth runs over taps, then
+// k.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +36,9 @@ struct PackedHeader {
   int32_t reserved[7];
 
   int64_t taps() const { return int64_t{kernel[0]} * kernel[1] * kernel[2]; }
-  int64_t tap_bytes() const { return round_up(k, 4); }
+  int64_t depth() const { return round_up(taps() * k, 4); }
   int64_t group_panels() const { return (columns + kPanelColumns - 1) / kPanelColumns; }
-  int64_t panel_bytes() const { return taps() * tap_bytes() * kPanelColumns; }
+  int64_t panel_bytes() const { return depth() * kPanelColumns; }
   int64_t total_columns() const { return groups * group_panels() * kPanelColumns; }
   int64_t panels_bytes() const { return groups * group_panels() * panel_bytes(); }
   int64_t total_bytes() const {
