@@ -85,7 +85,9 @@ inline QParams choose_qparams(float least, float most, int32_t qmin, int32_t qma
   return {static_cast<float>(scale), static_cast<int32_t>(round_half_even(clamped))};
 }
 
-// The largest K for which sum_k x[k] * w[k] cannot leave int32: K * 255 * 128 < 2^31.
+// The largest K for which sum_k (x[k] - zx) * w[k] cannot leave int32: K * 255 * 128 < 2^31; and, with zero
+// points of the weight, sum_k (x[k] - zx) * (w[k] - zw): K * 255 * 255 < 2^31.
 constexpr int64_t kMaxReduction = 65793;
+constexpr int64_t kMaxAsymmetricReduction = 33025;
 
 }  // namespace torchq

@@ -1,6 +1,7 @@
 """Quantized tensors: integers with the scale and zero point that say what they mean."""
 
 import copy
+import operator
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,11 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from torchq import ops
 from torchq.dtypes import QDtype, QScheme, as_qdtype, qdtype_of_storage
-from torchq.ops.quantize import check_qparams
+from torchq.ops.quantize import channel_qparams, check_qparams
 
 # What a torch function does with QTensors; torchq/qtensor_functions.py fills it in.
 FUNCTIONS: dict[Callable, Callable] = {}
@@ -190,7 +191,7 @@ def float_fallback(func: Callable, args: tuple, kwargs: dict) -> Any:
     """Calls a torch function with QTensor arguments dequantized, and counts it.
 
     Raises:
-        RuntimeError: inside ``no_float_fallback``, or if the function would change a QTensor in place.
+        RuntimeError: inside ``no_float_fallback``, or if the function would write to a QTensor.
     """
     name = _name(func)
     leaf = name.rpartition(".")[2]
@@ -199,6 +200,10 @@ def float_fallback(func: Callable, args: tuple, kwargs: dict) -> Any:
             f"{name} (or the operator that stands for it, as += for add_) would change a QTensor in place, and has no "
             f"integer form; use {leaf[:-1]}, or FloatFunctional in a model that is to be quantized"
         )
+    if leaf == "__set__":
+        raise RuntimeError(f"{name.removesuffix('.__set__')} of a QTensor cannot be set")
+    if any(isinstance(out, QTensor) for out in tree_leaves(kwargs.get("out"))):
+        raise RuntimeError(f"{name} cannot write its result to a QTensor with out=")
     if getattr(_local, "forbidden", False):
         raise RuntimeError(f"{name} has no integer form for these arguments, and float fallbacks are forbidden here")
     _fallbacks[name] += 1
@@ -250,7 +255,7 @@ def quantize_per_tensor(input: Tensor, scale: float | Tensor, zero_point: int | 
 
     Raises:
         ValueError: if scale or zero point are out of range.
-        TypeError: if dtype is none of these.
+        TypeError: if dtype is none of these, or the zero point no integer.
 
     Example:
         >>> q = torchq.quantize_per_tensor(torch.tensor([-1.0, 0.0, 1.0, 100.0]), 0.1, 10, torchq.quint8)
@@ -259,7 +264,7 @@ def quantize_per_tensor(input: Tensor, scale: float | Tensor, zero_point: int | 
         >>> q.dequantize()
         tensor([-1.0000,  0.0000,  1.0000, 24.5000])
     """
-    scale, zero_point = float(scale), int(zero_point)
+    scale, zero_point = float(scale), operator.index(zero_point)
     data = ops.quantize_per_tensor(input, scale, zero_point, as_qdtype(dtype).storage_dtype)
     return QTensor(data, scale, zero_point)
 
@@ -279,7 +284,7 @@ def quantize_per_channel(input: Tensor, scales: Tensor, zero_points: Tensor, axi
 
     Raises:
         ValueError: if a scale or zero point is out of range, or there are not as many as channels.
-        TypeError: if dtype is none of these.
+        TypeError: if dtype is none of these, or zero points are no integers.
         IndexError: if the input has no such dimension.
 
     Example:
@@ -293,7 +298,7 @@ def quantize_per_channel(input: Tensor, scales: Tensor, zero_points: Tensor, axi
     if not -input.dim() <= axis < input.dim():
         raise IndexError(f"axis must lie in [{-input.dim()}, {input.dim() - 1}], got {axis}")
     axis = axis % input.dim()
-    scales, zero_points = scales.to(torch.float64), zero_points.to(torch.int64)
+    scales, zero_points = channel_qparams(scales, zero_points)
     if scales.shape != (input.shape[axis],) or zero_points.shape != scales.shape:
         raise ValueError(
             f"scales and zero_points must have shape ({input.shape[axis]},), the input's size along axis {axis}, got "

@@ -60,6 +60,18 @@ for _asked in (
     FUNCTIONS[_asked] = _ask
 
 
+# The most frequent of them are the integers' answers too, which are quicker to have.
+for _shared in (
+    Tensor.size, Tensor.stride, Tensor.dim, Tensor.numel, Tensor.__len__, Tensor.is_contiguous,
+    Tensor.shape.__get__, Tensor.ndim.__get__, Tensor.device.__get__, Tensor.is_cuda.__get__,
+):  # fmt: skip
+
+    def _answer(q: Any, *args: Any, _function: Callable = _shared, **kwargs: Any) -> Any:
+        return _function(q._data, *args, **kwargs)
+
+    FUNCTIONS[_shared] = _answer
+
+
 def _wrap_like(q: QTensor, result: Tensor | Sequence[Tensor]) -> Any:
     if isinstance(result, Tensor):
         return QTensor(result, q._scale, q._zero_point)
@@ -95,6 +107,19 @@ for _keeper in (
         return q._with_data(_function(q._data, *args, **kwargs))
 
     FUNCTIONS[_keeper] = _keep
+
+
+@implements(Tensor.__setitem__)
+def _set_item(q: Tensor, index: Any, value: Any) -> None:
+    if not isinstance(q, QTensor):
+        q[index] = value.dequantize()
+        return
+    if q._axis is not None:
+        raise RuntimeError("elements of a per channel QTensor cannot be set")
+    if not (isinstance(value, QTensor) and value.has_qparams_of(q)):
+        value = value.dequantize() if isinstance(value, QTensor) else torch.as_tensor(value, dtype=torch.float32)
+        value = QTensor(ops.quantize_per_tensor(value, q._scale, q._zero_point, q._data.dtype), q._scale, q._zero_point)
+    q._data[index] = value._data
 
 
 @implements(Tensor.to)
@@ -176,11 +201,10 @@ def _relu6(input: QTensor, inplace: bool = False) -> Any:
 
 
 def _pool(input: QTensor, pool: Callable[[Tensor], Tensor]) -> Any:
-    if not _bytes(input) or input.dim() not in (3, 4):
+    data = input._data
+    if not _bytes(input) or data.dim() not in (3, 4):
         return NotImplemented
-    if input.dim() == 3:
-        return input._with_data(pool(input._data.unsqueeze(0)).squeeze(0))
-    return input._with_data(pool(input._data))
+    return input._with_data(pool(data) if data.dim() == 4 else pool(data.unsqueeze(0)).squeeze(0))
 
 
 @implements(torch.max_pool2d, F.max_pool2d)
@@ -218,7 +242,7 @@ def _avg_pool2d(
 @implements(F.adaptive_avg_pool2d)
 def _adaptive_avg_pool2d(input: QTensor, output_size: Any) -> Any:
     sizes = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
-    size = [input.shape[i - 2] if sizes[i] is None else sizes[i] for i in (0, 1)]
+    size = [input._data.shape[i - 2] if sizes[i] is None else sizes[i] for i in (0, 1)]
     return _pool(input, lambda data: ops.adaptive_avg_pool2d(data, input._zero_point, size))
 
 

@@ -102,7 +102,7 @@ def _requantize(
 
 def _dequantize_sums(accumulator: Tensor, scale: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
     """Turns exact sums into float32 outputs; ``scale`` and ``bias`` broadcast against them."""
-    sums = accumulator.float()
+    sums = accumulator.float() + 0.0  # an int32 has no -0
     output = sums * scale if bias is None else _fma(sums, scale, bias)
     return output.clamp(min=0) if relu else output
 
@@ -302,8 +302,9 @@ def max_pool2d(
     dilation: Sequence[int],
     ceil_mode: bool,
 ) -> Tensor:
-    """Takes the largest integer of each window; padding never wins."""
-    return F.max_pool2d(input.double(), kernel_size, stride, padding, dilation, ceil_mode).to(input.dtype)
+    """Takes the largest integer of each window, qmin where a window holds padding only."""
+    largest = F.max_pool2d(input.double(), kernel_size, stride, padding, dilation, ceil_mode)
+    return largest.clamp(min=torch.iinfo(input.dtype).min).to(input.dtype)
 
 
 def avg_pool2d(

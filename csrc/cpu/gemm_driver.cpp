@@ -16,7 +16,9 @@ int32_t sum_bytes(const uint8_t* bytes, int64_t n) {
 void check_weight_scales(const char* op, const float* scales, int64_t n) {
   bool good = true;
   for (int64_t i = 0; i < n; ++i) good &= scales[i] > 0.0f && scales[i] <= std::numeric_limits<float>::max();
-  for (int64_t i = 0; !good && i < n; ++i) check_scale(op, "each of weight_scales", scales[i]);
+  for (int64_t i = 0; !good && i < n; ++i)
+    TORCHQ_CHECK(scales[i] > 0.0f && std::isfinite(scales[i]), "torchq::", op,
+                 ": each of weight_scales must be finite and above 0, got ", scales[i]);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ struct Span {
 
 Axis axis_of(const char* op, int64_t input, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation,
              bool ceil_mode) {
+  TORCHQ_CHECK(input >= 1, "torchq::", op, ": input must not be empty in H or W");
   TORCHQ_CHECK(kernel >= 1 && stride >= 1 && dilation >= 1, "torchq::", op,
                ": kernel_size, stride and dilation must be at least 1, got ", kernel, ", ", stride, " and ",
                dilation);

@@ -54,9 +54,16 @@ struct AxisView {
   int64_t outer = 1, channels = 1, inner = 1;
 };
 
-AxisView axis_view(const char* op, const Tensor& tensor, int64_t axis) {
-  TORCHQ_CHECK(axis >= 0 && axis < tensor.dim(), "torchq::", op, ": axis must lie in [0, ", tensor.dim() - 1,
-               "] for an input of ", tensor.dim(), " dimensions, got ", axis);
+// The axis counted from the front.
+int64_t check_axis(const char* op, const Tensor& tensor, int64_t axis) {
+  const int64_t dims = tensor.dim();
+  TORCHQ_CHECK(dims >= 1, "torchq::", op, ": input must have at least one dimension");
+  TORCHQ_CHECK(axis >= -dims && axis < dims, "torchq::", op, ": axis must lie in [", -dims, ", ", dims - 1,
+               "] for an input of ", dims, " dimensions, got ", axis);
+  return axis < 0 ? axis + dims : axis;
+}
+
+AxisView axis_view(const Tensor& tensor, int64_t axis) {
   AxisView view;
   bool inside = false;
   for (const int64_t dim : dense_order(tensor)) {
@@ -106,8 +113,9 @@ Tensor quantize_per_channel_cpu(const Tensor& input, const Tensor& scales, const
   constexpr const char* op = "quantize_per_channel";
   const Storage storage = check_storage(op, "dtype", dtype);
   const Tensor x = float_input(op, input);
-  const AxisView view = axis_view(op, x, axis);
-  const ChannelQParams qparams = channel_qparams(op, scales, zero_points, x.size(axis), storage);
+  const int64_t dim = check_axis(op, x, axis);
+  const AxisView view = axis_view(x, dim);
+  const ChannelQParams qparams = channel_qparams(op, scales, zero_points, x.size(dim), storage);
   std::vector<float> inverse(qparams.scale.size()), zero(qparams.scale.size());
   for (size_t c = 0; c < inverse.size(); ++c) {
     inverse[c] = 1.0f / static_cast<float>(qparams.scale[c]);
@@ -158,8 +166,9 @@ Tensor dequantize_per_channel_cpu(const Tensor& input, const Tensor& scales, con
   check_cpu(op, "input", input);
   const Storage storage = check_storage(op, "input", input.scalar_type());
   const Tensor q = dense(input);
-  const AxisView view = axis_view(op, q, axis);
-  const ChannelQParams qparams = channel_qparams(op, scales, zero_points, q.size(axis), storage);
+  const int64_t dim = check_axis(op, q, axis);
+  const AxisView view = axis_view(q, dim);
+  const ChannelQParams qparams = channel_qparams(op, scales, zero_points, q.size(dim), storage);
   Tensor x = empty_strided(q.sizes(), q.strides(), ScalarType::Float);
   if (q.numel() == 0) return x;
   auto* to = output_of<float>(x);

@@ -24,18 +24,21 @@ Tensor pack_weight_cpu(const Tensor& weight, const std::optional<Tensor>& zero_p
   int64_t kernel[3] = {1, 1, 1};
   for (int64_t dim = 2; dim < dims; ++dim) kernel[3 - dims + dim] = weight.size(dim);
   const int64_t depth = weight.size(1) * kernel[0] * kernel[1] * kernel[2];
-  TORCHQ_CHECK(depth <= kMaxReduction, "torchq::pack_weight: an output must sum over at most ", kMaxReduction,
-               " products to be exact in int32, got ", depth);
-  Tensor zeros;
+  const int64_t limit = zero_points.has_value() ? kMaxAsymmetricReduction : kMaxReduction;
+  TORCHQ_CHECK(depth <= limit, "torchq::pack_weight: an output must sum over at most ", limit, " products",
+               zero_points.has_value() ? ", with zero points of the weight," : "",
+               " to be exact in int32, got ", depth);
+  std::vector<int32_t> zeros;
   if (zero_points.has_value()) {
     check_cpu(kPack, "zero_points", *zero_points);
-    check_dtype(kPack, "zero_points", *zero_points, ScalarType::Int);
+    check_dtype(kPack, "zero_points", *zero_points, ScalarType::Long);
     TORCHQ_CHECK(zero_points->dim() == 1 && zero_points->numel() == channels,
                  "torchq::pack_weight: zero_points must have shape [", channels, "], got ",
                  zero_points->numel(), " elements in ", zero_points->dim(), " dimensions");
-    zeros = torch::stable::contiguous(*zero_points);
+    const Tensor values = torch::stable::contiguous(*zero_points);
     for (int64_t c = 0; c < channels; ++c)
-      check_zero_point(kPack, "each of zero_points", data_of<int32_t>(zeros)[c], Storage::s8);
+      zeros.push_back(
+          check_zero_point(kPack, "each of zero_points", data_of<int64_t>(values)[c], Storage::s8));
   }
   const PackedHeader header =
       packed_header(groups, channels / groups, weight.size(1), kernel, zero_points.has_value());
@@ -43,7 +46,7 @@ Tensor pack_weight_cpu(const Tensor& weight, const std::optional<Tensor>& zero_p
   const int64_t stride[] = {1};
   Tensor packed = empty_strided(Sizes(size, 1), Sizes(stride, 1), ScalarType::Byte);
   const Tensor plain = torch::stable::contiguous(weight);
-  pack_weight(header, data_of<int8_t>(plain), zero_points.has_value() ? data_of<int32_t>(zeros) : nullptr,
+  pack_weight(header, data_of<int8_t>(plain), zero_points.has_value() ? zeros.data() : nullptr,
               output_of<uint8_t>(packed));
   return packed;
 }

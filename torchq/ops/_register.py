@@ -21,6 +21,13 @@ def forward_only(name: str) -> None:
     torch.library.register_autograd(f"torchq::{name}", backward)
 
 
+def require_one_device(*tensors: torch.Tensor | None) -> None:
+    """Raises a RuntimeError, in a fake function, unless all tensors are on one device, as the real operators do."""
+    devices = {str(tensor.device) for tensor in tensors if tensor is not None}
+    if len(devices) > 1:
+        raise RuntimeError(f"all tensors must be on one device, got {', '.join(sorted(devices))}")
+
+
 def empty_dense_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """An empty tensor with the layout of an elementwise operator's result: the input's own where it is dense."""
     return torch.empty_like(tensor, dtype=dtype, memory_format=torch.preserve_format)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from torchq.ops._register import empty_channels_last, forward_only
+from torchq.ops._register import empty_channels_last, forward_only, require_one_device
 
 _ops = torch.ops.torchq
 
@@ -104,6 +104,7 @@ def _(
     output_dtype: torch.dtype,
     relu: bool,
 ) -> Tensor:
+    require_one_device(input, packed_weight, weight_scales, bias)
     return _output(input, weight_scales.numel(), kernel_size, stride, padding, dilation, output_dtype)
 
 
@@ -173,6 +174,7 @@ def _(
     groups: int,
     relu: bool,
 ) -> Tensor:
+    require_one_device(input, packed_weight, weight_scales, bias)
     return _output(input, weight_scales.numel(), kernel_size, stride, padding, dilation, torch.float32)
 
 

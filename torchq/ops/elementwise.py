@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from torchq.ops._register import empty_dense_like
+from torchq.ops._register import empty_dense_like, require_one_device
 
 _ops = torch.ops.torchq
 
@@ -53,6 +53,7 @@ def _(
     output_zero_point: int,
     relu: bool,
 ) -> Tensor:
+    require_one_device(a, b)
     return empty_dense_like(a, a.dtype)
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from torchq.ops._register import forward_only
+from torchq.ops._register import forward_only, require_one_device
 
 _ops = torch.ops.torchq
 
@@ -72,6 +72,7 @@ def _(
     output_dtype: torch.dtype,
     relu: bool,
 ) -> Tensor:
+    require_one_device(input, packed_weight, weight_scales, bias)
     return _output(input, weight_scales, output_dtype)
 
 
@@ -115,6 +116,7 @@ def _(
     bias: Tensor | None,
     relu: bool,
 ) -> Tensor:
+    require_one_device(input, packed_weight, weight_scales, bias)
     return _output(input, weight_scales, torch.float32)
 
 
@@ -158,6 +160,7 @@ def _(
     reduce_range: bool,
     relu: bool,
 ) -> Tensor:
+    require_one_device(input, packed_weight, weight_scales, bias)
     return _output(input, weight_scales, torch.float32)
 
 

@@ -38,7 +38,7 @@ def max_pool2d(
     dilation: Sequence[int] = (1, 1),
     ceil_mode: bool = False,
 ) -> Tensor:
-    """Takes the largest integer of each window; padding never wins.
+    """Takes the largest integer of each window; padding never wins, and a window of padding only gives qmin.
 
     Args:
         input: uint8 or int8 ``[N, C, H, W]``; copied first unless its memory is channels_last.

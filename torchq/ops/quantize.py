@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from torchq.dtypes import qdtype_of_storage
-from torchq.ops._register import empty_dense_like, forward_only
+from torchq.ops._register import empty_dense_like, forward_only, require_one_device
 
 _ops = torch.ops.torchq
 
@@ -59,7 +59,10 @@ def _(input: Tensor, scale: float, zero_point: int, dtype: torch.dtype) -> Tenso
     return empty_dense_like(input, dtype)
 
 
-def _channel_qparams(scales: Tensor, zero_points: Tensor) -> tuple[Tensor, Tensor]:
+def channel_qparams(scales: Tensor, zero_points: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns scales as float64 and zero points as int64; a TypeError if the latter are no integers."""
+    if zero_points.is_floating_point():
+        raise TypeError(f"zero_points must be integers, got {zero_points.dtype}")
     return scales.to(torch.float64), zero_points.to(torch.int64)
 
 
@@ -86,12 +89,12 @@ def quantize_per_channel(input: Tensor, scales: Tensor, zero_points: Tensor, axi
         tensor([[  0,  10],
                 [100, 200]], dtype=torch.uint8)
     """
-    axis = axis + input.dim() if axis < 0 else axis
-    return _ops.quantize_per_channel.default(input, *_channel_qparams(scales, zero_points), axis, dtype)
+    return _ops.quantize_per_channel.default(input, *channel_qparams(scales, zero_points), axis, dtype)
 
 
 @torch.library.register_fake("torchq::quantize_per_channel")
 def _(input: Tensor, scales: Tensor, zero_points: Tensor, axis: int, dtype: torch.dtype) -> Tensor:
+    require_one_device(input, scales, zero_points)
     return empty_dense_like(input, dtype)
 
 
@@ -124,12 +127,12 @@ def dequantize_per_channel(input: Tensor, scales: Tensor, zero_points: Tensor, a
         zero_points: ``[input.size(axis)]``, integers.
         axis: the dimension of the channels, from ``-input.dim()``.
     """
-    axis = axis + input.dim() if axis < 0 else axis
-    return _ops.dequantize_per_channel.default(input, *_channel_qparams(scales, zero_points), axis)
+    return _ops.dequantize_per_channel.default(input, *channel_qparams(scales, zero_points), axis)
 
 
 @torch.library.register_fake("torchq::dequantize_per_channel")
 def _(input: Tensor, scales: Tensor, zero_points: Tensor, axis: int) -> Tensor:
+    require_one_device(input, scales, zero_points)
     return empty_dense_like(input, torch.float32)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-import torchq._library  # noqa: F401  (the schemas have to be there)
+from torchq.ops._register import require_one_device
 
 _ops = torch.ops.torchq
 _HEADER_BYTES = 64
@@ -28,16 +28,20 @@ def pack_weight(weight: Tensor, zero_points: Tensor | None = None, groups: int =
         uint8 ``[bytes]``.
 
     Raises:
-        RuntimeError: for a wrong dtype or shape, or if an output sums over more than 65,793 products, beyond which
-            int32 is not exact.
+        TypeError: if zero points are floating.
+        RuntimeError: for a wrong dtype or shape, a zero point out of range, or if an output sums over more products
+            than are exact in int32: 65,793, or 33,025 with zero points.
     """
     if zero_points is not None:
-        zero_points = zero_points.to(torch.int32)
+        if zero_points.is_floating_point():
+            raise TypeError(f"zero_points must be integers, got {zero_points.dtype}")
+        zero_points = zero_points.to(torch.int64)
     return _ops.pack_weight.default(weight, zero_points, groups)
 
 
 @torch.library.register_fake("torchq::pack_weight")
 def _(weight: Tensor, zero_points: Tensor | None, groups: int) -> Tensor:
+    require_one_device(weight, zero_points)
     columns, k, *kernel = weight.shape
     panels = groups * -(-(columns // groups) // _PANEL_COLUMNS)
     panel_bytes = -(-math.prod(kernel) * k // 4) * 4 * _PANEL_COLUMNS

@@ -49,8 +49,8 @@ PackedWeight::PackedWeight(const uint8_t* data, int64_t bytes, const char** erro
     *error = "it was not made by pack_weight";
   } else if (header_.version != kVersion) {
     *error = "it was made by another version of torchq";
-  } else if (header_.groups < 1 || header_.columns < 1 || header_.k < 1 || header_.taps() < 1 ||
-             header_.total_bytes() != bytes) {
+  } else if (header_.groups < 1 || header_.columns < 1 || header_.k < 1 || header_.kernel[0] < 1 ||
+             header_.kernel[1] < 1 || header_.kernel[2] < 1 || header_.total_bytes() != bytes) {
     *error = "it is cut short or too long";
   }
 }

@@ -10,7 +10,7 @@ namespace torchq {
 
 struct Window {
   const uint8_t* const* pixels;  // each points at `channels` bytes
-  int64_t count;                 // at least 1
+  int64_t count;                 // the largest of none is qmin
   int64_t channels;
   bool is_signed;
 };

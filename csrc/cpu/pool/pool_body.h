@@ -10,8 +10,8 @@ template <bool kSigned>
 TORCHQ_INLINE void max_channels(const Window& window, uint8_t* y) {
   for (int64_t c = 0; c < window.channels; c += 16) {
     const int64_t part = window.channels - c < 16 ? window.channels - c : 16;
-    I32 most = channels_at<kSigned>(window, 0, c, part);
-    for (int64_t i = 1; i < window.count; ++i) most = max(most, channels_at<kSigned>(window, i, c, part));
+    I32 most = set(kSigned ? -128 : 0);
+    for (int64_t i = 0; i < window.count; ++i) most = max(most, channels_at<kSigned>(window, i, c, part));
     store_part(y + c, most, part);
   }
 }

@@ -1,0 +1,114 @@
+import pytest
+import torch
+
+import torchq
+from torchq import reference
+from torchq.nn.quantized import DeQuantize, FloatFunctional, QFunctional, Quantize
+from torchq.quantization import MinMaxObserver
+
+
+def quantized(seed, *size, scale=0.03, zero_point=100, dtype=torchq.quint8):
+    x = torch.randn(*size, generator=torch.Generator().manual_seed(seed))
+    return torchq.quantize_per_tensor(x, scale, zero_point, dtype)
+
+
+def functional(scale=0.05, zero_point=120):
+    module = QFunctional()
+    module.set_output_qparams(scale, zero_point)
+    return module
+
+
+@pytest.mark.parametrize("name", ["add", "add_relu"])
+def test_sum_gives_the_integers_of_the_contract(name):
+    x, y = quantized(0, 3, 40), quantized(1, 3, 40, scale=0.02, zero_point=90)
+    expected = reference.add(x.int_repr(), 0.03, 100, y.int_repr(), 0.02, 90, 0.05, 120, name == "add_relu")
+    assert torch.equal(getattr(functional(), name)(x, y).int_repr(), expected)
+
+
+def test_sum_broadcasts():
+    x, y = quantized(0, 3, 4), quantized(1, 4)
+    result = functional().add(x, y)
+    assert torch.equal(result.int_repr()[1], functional().add(x[1], y).int_repr())
+
+
+@pytest.mark.parametrize("name", ["mul", "matmul"])
+def test_product_is_quantized_from_float(name):
+    x, y = quantized(0, 5, 5), quantized(1, 5, 5)
+    expected = torchq.quantize_per_tensor(
+        getattr(torch, name)(x.dequantize(), y.dequantize()), 0.05, 120, torchq.quint8
+    )
+    assert torch.equal(getattr(functional(), name)(x, y), expected)
+
+
+def test_cat_copies_equal_qparams_and_requantizes_others():
+    x, y = quantized(0, 3, 4), quantized(1, 3, 2, scale=0.011)
+    result = functional(0.03, 100).cat([x, y], dim=1).int_repr()
+    assert torch.equal(result[:, :4], x.int_repr())
+    assert torch.equal(result[:, 4:], reference.quantize_per_tensor(y.dequantize(), 0.03, 100, torch.uint8))
+
+
+@pytest.mark.parametrize("name", ["add", "mul", "cat", "add_relu", "matmul"])
+def test_float_form_observes_its_result(name):
+    module = FloatFunctional()
+    module.activation_post_process = MinMaxObserver()
+    x, y = torch.randn(4, 4), torch.randn(4, 4)
+    result = module.cat([x, y]) if name == "cat" else getattr(module, name)(x, y)
+    assert torch.equal(module.activation_post_process.max_val, result.max())
+
+
+@pytest.mark.parametrize("name", ["add_scalar", "mul_scalar"])
+def test_float_form_does_not_observe_operations_with_a_number(name):
+    module = FloatFunctional()
+    module.activation_post_process = MinMaxObserver()
+    getattr(module, name)(torch.ones(3), 2.0)
+    assert not module.activation_post_process.has_data
+
+
+@pytest.mark.parametrize("module", [FloatFunctional, QFunctional])
+def test_has_no_forward(module):
+    with pytest.raises(RuntimeError, match=f"{module.__name__} has no forward"):
+        module()(torch.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (torch.zeros(3), TypeError, r"QFunctional\.mul takes quantized tensors, got a float tensor"),
+        (quantized(0, 3, dtype=torchq.qint8), ValueError, r"gives torchq\.quint8, got an input of torchq\.qint8"),
+    ],
+    ids=["float", "dtype"],
+)
+def test_refuses_inputs_that_do_not_fit(x, error, message):
+    with pytest.raises(error, match=message):
+        functional().mul(quantized(0, 3), x)
+
+
+@pytest.mark.parametrize("dtype", [torchq.quint8, torchq.qint8, torchq.qint32], ids=str)
+def test_quantize_is_quantize_per_tensor(dtype):
+    x = torch.randn(100, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(Quantize(0.02, 3, dtype)(x), torchq.quantize_per_tensor(x, 0.02, 3, dtype))
+
+
+def test_quantize_refuses_a_quantized_tensor():
+    with pytest.raises(TypeError, match="got a quantized tensor, but takes a float one"):
+        Quantize(0.1, 0, torchq.quint8)(quantized(0, 3))
+
+
+def test_quantize_refuses_a_zero_point_outside_its_dtype():
+    with pytest.raises(ValueError, match=r"zero_point of torchq\.qint8 must lie in \[-128, 127\], got 128"):
+        Quantize(0.1, 128, torchq.qint8)
+
+
+def test_dequantize_undoes_quantize():
+    q = quantized(0, 3)
+    assert torch.equal(DeQuantize()(q), q.dequantize())
+
+
+def test_dequantize_passes_a_float_tensor():
+    x = torch.ones(3)
+    assert DeQuantize()(x) is x
+
+
+def test_paths_are_those_of_torch_ao():
+    assert torchq.nn.quantized.dynamic.Linear.__name__ == "Linear"
+    assert torchq.nn.intrinsic.quantized.ConvReLU2d.__name__ == "ConvReLU2d"

@@ -1,0 +1,150 @@
+"""Saving, loading, copying and casting quantized modules."""
+
+import copy
+import io
+
+import pytest
+import torch
+from torch import nn
+
+import torchq
+from torchq.nn.quantized import Conv2d, Linear, QFunctional, Quantize, dynamic
+
+MODULES = {
+    "linear": lambda: Linear(12, 7),
+    "linear-without-bias": lambda: Linear(12, 7, bias_=False),
+    "dynamic-linear": lambda: dynamic.Linear(12, 7),
+    "conv": lambda: Conv2d(6, 9, 3, groups=3),
+    "quantize": lambda: Quantize(0.1, 3, torchq.quint8),
+    "functional": QFunctional,
+}
+WITH_WEIGHT = ["linear", "linear-without-bias", "dynamic-linear", "conv"]
+
+
+def filled(name, per_channel=True):
+    """A module with random state."""
+    module = MODULES[name]()
+    generator = torch.Generator().manual_seed(0)
+    if name in WITH_WEIGHT:
+        size = module.weight().shape
+        integers = torch.randint(-128, 128, size, dtype=torch.int8, generator=generator)
+        bias = None if module.bias() is None else torch.randn(size[0], generator=generator)
+        scales = torch.rand(size[0], generator=generator).double() + 0.1
+        zero_points = torch.arange(size[0])
+        weight = torchq.QTensor(integers, scales, zero_points, 0) if per_channel else torchq.QTensor(integers, 0.1, 2)
+        module.set_weight_bias(weight, bias)
+    if name != "dynamic-linear":
+        module.set_output_qparams(0.1, -7, torchq.qint8)
+    return module
+
+
+def assert_same_state(first, second):
+    assert first.state_dict().keys() == second.state_dict().keys()
+    for name, value in first.state_dict().items():
+        other = second.state_dict()[name]
+        assert value.dtype == other.dtype
+        assert torch.equal(value, other)
+
+
+@pytest.mark.parametrize("per_channel", [False, True], ids=["per-tensor", "per-channel"])
+@pytest.mark.parametrize("name", MODULES)
+def test_state_dict_fills_a_new_module(name, per_channel):
+    saved, loaded = filled(name, per_channel), MODULES[name]()
+    file = io.BytesIO()
+    torch.save(saved.state_dict(), file)
+    file.seek(0)
+    loaded.load_state_dict(torch.load(file, weights_only=True))
+    assert_same_state(saved, loaded)
+
+
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy], ids=["deepcopy", "copy"])
+def test_copy_has_the_same_state(name, copied):
+    module = filled(name)
+    assert_same_state(module, copied(module))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_pickled_module_has_the_same_state(name):
+    module, file = filled(name), io.BytesIO()
+    torch.save(module, file)
+    file.seek(0)
+    assert_same_state(module, torch.load(file, weights_only=False))
+
+
+def test_state_dict_holds_the_plain_weight():
+    module = filled("conv")
+    state = module.state_dict()
+    assert set(state) == {"weight", "weight_scale", "weight_zero_point", "bias", "scale", "zero_point"}
+    assert torch.equal(state["weight"], module.weight().int_repr())
+    assert state["weight"].shape == (9, 2, 3, 3)
+
+
+@pytest.mark.parametrize("name", WITH_WEIGHT)
+@pytest.mark.parametrize("cast", [nn.Module.half, nn.Module.double, nn.Module.bfloat16])
+def test_casting_leaves_the_module_as_it_is(name, cast):
+    module = filled(name)
+    before = copy.deepcopy(module)
+    assert_same_state(cast(module), before)
+
+
+def test_weight_is_held_once():
+    module = Linear(1024, 1024, bias_=False)
+    resident = sum(buffer.nbytes for buffer in module.buffers())
+    assert resident < 1.1 * 1024 * 1024
+
+
+def test_missing_entry_is_an_error():
+    state = filled("linear").state_dict()
+    del state["weight_scale"]
+    with pytest.raises(RuntimeError, match=r"Missing key\(s\) in state_dict: \"weight_scale\""):
+        Linear(12, 7).load_state_dict(state)
+
+
+def test_unexpected_entry_is_an_error():
+    with pytest.raises(RuntimeError, match=r"Unexpected key\(s\) in state_dict: \"bias\""):
+        Linear(12, 7, bias_=False).load_state_dict(filled("linear").state_dict())
+
+
+def test_wrong_shape_is_an_error_that_leaves_the_module_as_it_was():
+    module = filled("linear")
+    before = copy.deepcopy(module)
+    with pytest.raises(RuntimeError, match=r"size mismatch for 0\.weight: .*8, 12.*7, 12"):
+        nn.Sequential(module).load_state_dict(nn.Sequential(Linear(12, 8)).state_dict())
+    assert_same_state(module, before)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        ("weight", torch.zeros(7, 12), "weight must be torch.int8, got torch.float32"),
+        ("zero_point", torch.tensor(300), "must lie in"),
+        ("scale", torch.tensor(0.0), "scale must be finite and > 0"),
+    ],
+    ids=["float-weight", "zero-point", "scale"],
+)
+def test_bad_value_is_an_error(entry, value, message):
+    state = filled("linear").state_dict()
+    with pytest.raises(RuntimeError, match=message):
+        Linear(12, 7).load_state_dict({**state, entry: value})
+
+
+def test_partial_state_changes_only_what_it_holds():
+    module = filled("linear")
+    weight = module.weight()
+    module.load_state_dict({"bias": torch.ones(7)}, strict=False)
+    assert torch.equal(module.bias(), torch.ones(7))
+    assert torch.equal(module.weight(), weight)
+
+
+def test_zero_point_without_an_8_bit_dtype_keeps_the_output_dtype():
+    module = filled("linear")
+    module.load_state_dict({"zero_point": torch.tensor(5)}, strict=False)
+    assert (module.zero_point, module.output_dtype) == (5, torchq.qint8)
+
+
+def test_modules_may_be_several_times_in_a_model():
+    model = nn.Sequential(filled("linear"), filled("quantize"))
+    loaded = nn.Sequential(MODULES["linear"](), MODULES["quantize"]())
+    loaded.load_state_dict(model.state_dict())
+    assert_same_state(model, loaded)

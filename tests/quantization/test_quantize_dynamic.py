@@ -1,0 +1,101 @@
+import pytest
+import torch
+from torch import nn
+
+import torchq
+from torchq.nn.quantized import dynamic
+from torchq.quantization import (
+    default_dynamic_qconfig,
+    float_modules,
+    per_channel_dynamic_qconfig,
+    quantize_dynamic,
+)
+
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Sequential(nn.Linear(32, 4), nn.LayerNorm(4))).eval()
+
+
+@pytest.mark.parametrize("qconfig", ["default_dynamic_qconfig", "per_channel_dynamic_qconfig"])
+def test_gives_the_numbers_of_torch_ao(torch_ao, qconfig):
+    x = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
+    theirs = torch_ao.quantize_dynamic(net()[:2], {nn.Linear: getattr(torch_ao.qconfig, qconfig)})
+    ours = quantize_dynamic(net()[:2], {nn.Linear: getattr(torchq.quantization, qconfig)})
+    assert torch.equal(ours(x), theirs(x))
+
+
+def test_row_does_not_depend_on_its_batch_per_token():
+    model = quantize_dynamic(net(), granularity="per_token")
+    x = torch.randn(5, 16) * torch.tensor([[1.0], [10.0], [100.0], [0.1], [1.0]])
+    assert torch.equal(model[0](x)[:1], model[0](x[:1]))
+
+
+def test_none_means_every_linear():
+    model = quantize_dynamic(net())
+    assert [type(model[0]), type(model[2][0])] == [dynamic.Linear, dynamic.Linear]
+    assert float_modules(model) == {"2.1": "LayerNorm"}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"2"}, ["2.0"], {"2.0": default_dynamic_qconfig}, {nn.Linear: per_channel_dynamic_qconfig, "0": None}],
+    ids=["container", "name", "dictionary", "all-but-one"],
+)
+def test_spec_chooses_modules(spec):
+    model = quantize_dynamic(net(), spec)
+    assert [type(model[0]), type(model[2][0])] == [nn.Linear, dynamic.Linear]
+
+
+def test_copies_and_leaves_the_model_alone_unless_in_place():
+    model = net()
+    quantize_dynamic(model)
+    assert type(model[0]) is nn.Linear
+    assert quantize_dynamic(model, inplace=True) is model
+    assert type(model[0]) is dynamic.Linear
+
+
+def test_linear_alone_is_replaced_in_the_result():
+    assert type(quantize_dynamic(nn.Linear(4, 2))) is dynamic.Linear
+
+
+def test_model_without_linear_is_an_error():
+    with pytest.raises(ValueError, match="found nothing to quantize in Sequential"):
+        quantize_dynamic(nn.Sequential(nn.ReLU()))
+
+
+def test_type_that_cannot_be_quantized_is_an_error_naming_it():
+    model = nn.ModuleDict({"rnn": nn.LSTM(4, 4), "head": nn.Linear(4, 2)})
+    with pytest.raises(ValueError, match=r"cannot quantize 'rnn' \(LSTM\) dynamically"):
+        quantize_dynamic(model, {nn.Linear, nn.LSTM})
+
+
+def test_unknown_name_is_an_error():
+    with pytest.raises(ValueError, match="no such module in Sequential: 'encoder'"):
+        quantize_dynamic(net(), {"encoder"})
+
+
+def test_unknown_granularity_is_an_error():
+    with pytest.raises(ValueError, match="'per_tensor' or 'per_token', got 'per_row'"):
+        quantize_dynamic(net(), granularity="per_row")
+
+
+def test_other_weight_dtype_is_an_error():
+    with pytest.raises(ValueError, match=r"makes torchq\.qint8 weights, got dtype torchq\.quint8"):
+        quantize_dynamic(net(), dtype=torchq.quint8)
+
+
+def test_module_inside_a_fused_one_is_replaced():
+    model = nn.Sequential(torchq.nn.intrinsic.LinearReLU(nn.Linear(4, 2), nn.ReLU()))
+    assert type(quantize_dynamic(model)[0][0]) is dynamic.Linear
+
+
+def test_transformer_encoder_runs_in_eval_mode():
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2).eval()
+    quantized = quantize_dynamic(model, granularity="per_token")
+    x = torch.randn(2, 5, 64)
+    with torch.no_grad():
+        assert torch.nn.functional.cosine_similarity(quantized(x), model(x), dim=-1).min() > 0.99
+    assert type(quantized.layers[0].linear1).__module__ == "torchq.nn.quantized.dynamic.linear"

@@ -1,0 +1,83 @@
+"""What ``from_float`` reads off a prepared module: its output's qparams and its quantized weight."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils.parametrize import type_before_parametrizations
+
+from torchq import ops
+from torchq.dtypes import QDtype, as_qdtype, as_qscheme, per_tensor_affine, per_tensor_symmetric, qint8
+from torchq.nn.intrinsic import FusedModule
+from torchq.qtensor import QTensor
+
+
+def weighted_part(module: nn.Module, expected: tuple[type[nn.Module], ...], target: type) -> nn.Module:
+    """Returns the module that holds the weight: the first of a fused container, else the module itself.
+
+    Args:
+        module: the float module to convert.
+        expected: the types that ``target`` is made from.
+        target: the quantized class, for the message.
+
+    Raises:
+        TypeError: if ``module`` has another type.
+        ValueError: if it has no ``qconfig``.
+    """
+    found = type_before_parametrizations(module)
+    if found not in expected:
+        names = " or ".join(t.__name__ for t in expected)
+        raise TypeError(f"{target.__name__}.from_float takes {names}, got {found.__name__}")
+    if getattr(module, "qconfig", None) is None:
+        raise ValueError(f"{found.__name__} has no qconfig")
+    return module[0] if isinstance(module, FusedModule) else module
+
+
+def output_qparams(module: nn.Module) -> tuple[float, int, QDtype]:
+    """Returns scale, zero point and dtype that a prepared module's observer chose for its output.
+
+    Args:
+        module: a module that ``prepare`` gave an observer.
+
+    Raises:
+        RuntimeError: if it has no observer, or one that never saw data.
+        ValueError: if the observer chose qparams per channel.
+    """
+    observer = getattr(module, "activation_post_process", None)
+    if not hasattr(observer, "calculate_qparams"):
+        raise RuntimeError("it has a qconfig but no observer: call prepare and run calibration data before convert")
+    scale, zero_point = observer.calculate_qparams()
+    if scale.numel() != 1:
+        raise ValueError(f"activations take one scale per tensor, {type(observer).__name__} gives {scale.numel()}")
+    return scale.item(), int(zero_point.item()), as_qdtype(observer.dtype)
+
+
+def quantize_weight(weight: torch.Tensor, observer: Any) -> QTensor:
+    """Shows a float weight to its observer and quantizes it with the qparams that this chooses.
+
+    Args:
+        weight: float ``[out, in, ...]``.
+        observer: made by the ``weight`` of a qconfig, with dtype ``qint8``.
+
+    Returns:
+        A ``qint8`` weight with one scale, or one per index of axis 0; integers lie in the observer's range.
+
+    Raises:
+        ValueError: if the observer's dtype is not ``qint8``, or its channel axis not 0.
+    """
+    if as_qdtype(observer.dtype) is not qint8:
+        raise ValueError(f"weights must be observed with dtype {qint8}, got {observer.dtype}")
+    weight = weight.detach().float()
+    observer.to(weight.device)(weight)
+    scale, zero_point = observer.calculate_qparams()
+    if as_qscheme(observer.qscheme) in (per_tensor_affine, per_tensor_symmetric):
+        qparams = (scale.item(), int(zero_point.item()))
+        integers = ops.quantize_per_tensor(weight, *qparams, torch.int8)
+        axis = None
+    else:
+        axis = observer.ch_axis % weight.dim()
+        if axis != 0:
+            raise ValueError(f"weights take one scale per index of axis 0, the observer's ch_axis is {axis}")
+        qparams = (scale.double(), zero_point.long())
+        integers = ops.quantize_per_channel(weight, *qparams, axis, torch.int8)
+    return QTensor(integers.clamp_(observer.quant_min, observer.quant_max), *qparams, axis)

@@ -1,0 +1,177 @@
+"""Sums, products and concatenations as modules, so that their results can be observed and quantized."""
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from torchq import ops
+from torchq.nn.quantized.conversion import output_qparams
+from torchq.nn.quantized.state import QuantizedOutputModule
+from torchq.qtensor import QTensor
+
+
+class FloatFunctional(nn.Module):
+    """Computes what ``torch.add`` and its like compute, and shows the result to an observer.
+
+    Use one instance per place in the model: each gets its own scale and zero point. Operations with a Python
+    number are not observed, because their qparams follow from the input's.
+
+    Example:
+        >>> FloatFunctional().add_relu(torch.tensor([3.0, -5.0]), torch.tensor([4.0, 1.0]))
+        tensor([7., 0.])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.activation_post_process = nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> NoReturn:
+        """Raises RuntimeError: there is no single operation to run."""
+        raise RuntimeError("FloatFunctional has no forward: call add, mul, cat or another of its operations")
+
+    def add(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Returns ``x + y``."""
+        return self.activation_post_process(torch.add(x, y))
+
+    def add_scalar(self, x: torch.Tensor, y: float) -> torch.Tensor:
+        """Returns ``x + y`` for a number ``y``."""
+        return torch.add(x, y)
+
+    def mul(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Returns ``x * y``."""
+        return self.activation_post_process(torch.mul(x, y))
+
+    def mul_scalar(self, x: torch.Tensor, y: float) -> torch.Tensor:
+        """Returns ``x * y`` for a number ``y``."""
+        return torch.mul(x, y)
+
+    def cat(self, x: Sequence[torch.Tensor], dim: int = 0) -> torch.Tensor:
+        """Returns the tensors of ``x`` joined along ``dim``."""
+        return self.activation_post_process(torch.cat(list(x), dim=dim))
+
+    def add_relu(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Returns ``relu(x + y)``."""
+        return self.activation_post_process(F.relu(torch.add(x, y)))
+
+    def matmul(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Returns ``x @ y``."""
+        return self.activation_post_process(torch.matmul(x, y))
+
+
+class QFunctional(QuantizedOutputModule):
+    """The operations of ``FloatFunctional`` on quantized tensors.
+
+    ``add`` and ``add_relu`` are exact by docs/numerics.md. ``mul``, ``cat`` and ``matmul`` dequantize, compute
+    in float32 and quantize; ``cat`` copies what has the output's scale and zero point already. Results have the
+    module's scale and zero point, and the dtype of the inputs, which must be that of the output.
+
+    State: that of ``QuantizedOutputModule``.
+
+    Example:
+        >>> a, b = (torchq.quantize_per_tensor(torch.tensor(v), 1.0, 0, torchq.quint8) for v in (3.0, 4.0))
+        >>> QFunctional().add(a, b).int_repr()
+        tensor(7, dtype=torch.uint8)
+    """
+
+    def forward(self, x: QTensor) -> NoReturn:
+        """Raises RuntimeError: there is no single operation to run."""
+        raise RuntimeError("QFunctional has no forward: call add, mul, cat or another of its operations")
+
+    def add(self, x: QTensor, y: QTensor) -> QTensor:
+        """Returns ``x + y``."""
+        return self._sum(x, y, relu=False)
+
+    def add_relu(self, x: QTensor, y: QTensor) -> QTensor:
+        """Returns ``relu(x + y)``."""
+        return self._sum(x, y, relu=True)
+
+    def add_scalar(self, x: QTensor, y: float) -> QTensor:
+        """Returns ``x + y`` for a number ``y``, by moving the zero point.
+
+        Where the zero point would leave the dtype's range, it stays at its end and the scale grows instead.
+        """
+        self._check("add_scalar", x)
+        info = torch.iinfo(x._data.dtype)
+        steps = round(y / x._scale)
+        zero_point = x._zero_point - steps
+        if info.min <= zero_point <= info.max:
+            return QTensor(x._data, x._scale, zero_point)
+        nearest = min(max(zero_point, info.min), info.max)
+        span = max(info.max - zero_point, zero_point - info.min)
+        scale = span / (info.max - info.min) * x._scale
+        shifted = (x._data.to(torch.int64) - zero_point).float()
+        integers = torch.round(shifted * (x._scale / scale)) + nearest
+        return QTensor(integers.clamp(info.min, info.max).to(x._data.dtype), scale, nearest)
+
+    def mul(self, x: QTensor, y: QTensor) -> QTensor:
+        """Returns ``x * y``."""
+        self._check("mul", x, y)
+        return self._quantized(x.dequantize() * y.dequantize())
+
+    def mul_scalar(self, x: QTensor, y: float) -> QTensor:
+        """Returns ``x * y`` for a number ``y``, by scaling the scale; a negative one mirrors the integers."""
+        self._check("mul_scalar", x)
+        info = torch.iinfo(x._data.dtype)
+        if y == 0:
+            return QTensor(torch.zeros_like(x._data), 1.0, 0)
+        if y > 0:
+            return QTensor(x._data, x._scale * y, x._zero_point)
+        mirror = info.max + info.min
+        return QTensor((mirror - x._data.to(torch.int32)).to(x._data.dtype), x._scale * -y, mirror - x._zero_point)
+
+    def cat(self, x: Sequence[QTensor], dim: int = 0) -> QTensor:
+        """Returns the tensors of ``x`` joined along ``dim``."""
+        self._check("cat", *x)
+        return QTensor(torch.cat([self._requantized(t) for t in x], dim=dim), self.scale, self.zero_point)
+
+    def matmul(self, x: QTensor, y: QTensor) -> QTensor:
+        """Returns ``x @ y``."""
+        self._check("matmul", x, y)
+        return self._quantized(torch.matmul(x.dequantize(), y.dequantize()))
+
+    @classmethod
+    def from_float(cls, mod: FloatFunctional) -> "QFunctional":
+        """Makes a QFunctional from a prepared and calibrated FloatFunctional.
+
+        Args:
+            mod: has an observer.
+
+        Raises:
+            RuntimeError: if the observer is missing or never saw data.
+        """
+        module = cls()
+        module.set_output_qparams(*output_qparams(mod))
+        return module
+
+    def _sum(self, x: QTensor, y: QTensor, relu: bool) -> QTensor:
+        self._check("add", x, y)
+        a, b = x._data, y._data
+        if a.shape != b.shape:
+            a, b = torch.broadcast_tensors(a, b)
+        data = ops.add(a, x._scale, x._zero_point, b, y._scale, y._zero_point, self.scale, self.zero_point, relu)
+        return QTensor(data, self.scale, self.zero_point)
+
+    def _quantized(self, values: torch.Tensor) -> QTensor:
+        data = ops.quantize_per_tensor(values, self.scale, self.zero_point, self._output_storage)
+        return QTensor(data, self.scale, self.zero_point)
+
+    def _requantized(self, x: QTensor) -> torch.Tensor:
+        if x._scale == self.scale and x._zero_point == self.zero_point:
+            return x._data
+        return ops.quantize_per_tensor(x.dequantize(), self.scale, self.zero_point, self._output_storage)
+
+    def _check(self, name: str, *inputs: QTensor) -> None:
+        for x in inputs:
+            if not isinstance(x, QTensor):
+                given = "a float tensor" if isinstance(x, torch.Tensor) else f"a {type(x).__name__}"
+                raise TypeError(f"QFunctional.{name} takes quantized tensors, got {given}: put a QuantStub before it")
+            if x._axis is not None:
+                raise ValueError(f"QFunctional.{name} takes tensors with one scale, got one quantized per channel")
+            if x._data.dtype is not self._output_storage:
+                raise ValueError(f"QFunctional.{name} gives {self.output_dtype}, got an input of {x.qdtype}")
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale}, zero_point={self.zero_point}"

@@ -1,0 +1,141 @@
+"""What quantized modules with a weight share: packing, unpacking and their state."""
+
+from collections.abc import Callable
+
+import torch
+
+from torchq import ops
+from torchq.dtypes import QScheme, per_channel_affine, per_tensor_affine, qint8
+from torchq.nn.quantized.state import PlainStateModule
+from torchq.qtensor import QTensor
+
+
+class WeightedQuantizedModule(PlainStateModule):
+    """Base of the quantized modules that hold a packed ``qint8`` weight and a float32 bias.
+
+    The weight is held once, packed. ``state_dict()`` unpacks it: ``weight`` int8, ``weight_scale`` float32 and
+    ``weight_zero_point`` int64, which have no dimension, or are ``[out]`` per channel, and ``bias`` float32 if
+    there is one. Casting the module (``.half()``, ``.double()``) leaves all of it as it is.
+
+    Args:
+        weight_size: ``[out, in / groups, *kernel]``.
+        bias: whether there is a bias, zero to begin with.
+        groups: the groups of a convolution.
+    """
+
+    # Subclasses whose rounding step includes a relu set it.
+    _relu = False
+
+    _packed_weight: torch.Tensor
+    _weight_scales: torch.Tensor
+    _weight_zero_points: torch.Tensor | None
+    _bias: torch.Tensor | None
+
+    def __init__(self, weight_size: tuple[int, ...], bias: bool, groups: int = 1) -> None:
+        super().__init__()
+        self._weight_size = weight_size
+        self._groups = groups
+        zeros = torch.zeros(weight_size[0]) if bias else None
+        self.set_weight_bias(QTensor(torch.zeros(weight_size, dtype=torch.int8), 1.0, 0), zeros)
+
+    def weight(self) -> QTensor:
+        """Returns the weight, unpacked: ``qint8``, with one scale or one per index of axis 0."""
+        return _qweight(self._state())
+
+    def bias(self) -> torch.Tensor | None:
+        """Returns the bias, float32 ``[out]``, or None."""
+        return self._bias
+
+    def set_weight_bias(self, w: QTensor, b: torch.Tensor | None) -> None:
+        """Packs a weight and copies a bias.
+
+        Args:
+            w: ``qint8`` of the module's weight size, with one scale or one per index of axis 0.
+            b: float ``[out]``, or None.
+
+        Raises:
+            TypeError: if ``w`` is no ``QTensor``.
+            ValueError: if dtype, scale, axis or a shape does not fit.
+        """
+        self._check_weight_bias(w, b)
+        integers = w._data
+        per_channel = w.qscheme() is not per_tensor_affine
+        if per_channel:
+            scales = w.q_per_channel_scales().float()
+            zero_points = w.q_per_channel_zero_points().clone()
+            zero_points = zero_points if zero_points.any() else None
+        else:
+            scales = integers.new_full(self._weight_size[:1], w.q_scale(), dtype=torch.float32)
+            zero_point = w.q_zero_point()
+            zero_points = scales.new_full(scales.shape, zero_point, dtype=torch.int64) if zero_point else None
+        if not (torch.isfinite(scales) & (scales > 0)).all():
+            raise ValueError(f"{self._get_name()} takes weight scales that are finite and > 0, got {scales.tolist()}")
+        self.register_buffer("_packed_weight", ops.pack_weight(integers, zero_points, self._groups), persistent=False)
+        self.register_buffer("_weight_scales", scales, persistent=False)
+        self.register_buffer("_weight_zero_points", zero_points, persistent=False)
+        self._weight_per_channel = per_channel
+        bias = None if b is None else b.detach().to(torch.float32, copy=True)
+        self.register_buffer("_bias", bias, persistent=False)
+
+    def _check_weight_bias(self, w: QTensor, b: torch.Tensor | None) -> None:
+        name = self._get_name()
+        if not isinstance(w, QTensor):
+            raise TypeError(f"{name} takes a QTensor as weight, got {type(w).__name__}")
+        if w.qdtype is not qint8:
+            raise ValueError(f"{name} takes a {qint8} weight, got {w.qdtype}")
+        if w.qscheme() is not per_tensor_affine and w.q_per_channel_axis() != 0:
+            raise ValueError(f"{name} takes one scale per index of axis 0, got axis {w.q_per_channel_axis()}")
+        if tuple(w.shape) != self._weight_size:
+            raise ValueError(f"{name} takes a weight of shape {self._weight_size}, got {tuple(w.shape)}")
+        if b is not None and tuple(b.shape) != self._weight_size[:1]:
+            raise ValueError(f"{name} takes a bias of shape {self._weight_size[:1]}, got {tuple(b.shape)}")
+
+    def _weight_qscheme(self) -> QScheme:
+        return per_channel_affine if self._weight_per_channel else per_tensor_affine
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        scales, zero_points = self._weight_scales, self._weight_zero_points
+        if zero_points is None:
+            zero_points = scales.new_zeros(scales.shape, dtype=torch.int64)
+        if not self._weight_per_channel:
+            scales, zero_points = scales[0], zero_points[0]
+        weight = ops.unpack_weight(self._packed_weight, list(self._weight_size))
+        state = {**super()._state(), "weight": weight, "weight_scale": scales, "weight_zero_point": zero_points}
+        return state if self._bias is None else {**state, "bias": self._bias}
+
+    def _state_shapes(self) -> dict[str, list[torch.Size]]:
+        out, one = self._weight_scales.shape, torch.Size([])
+        # A weight may be saved per tensor or per channel, whatever the module holds now.
+        either = [out, one] if self._weight_per_channel else [one, out]
+        shapes = {"weight": [torch.Size(self._weight_size)], "weight_scale": either, "weight_zero_point": either}
+        if self._bias is not None:
+            shapes["bias"] = [out]
+        return {**super()._state_shapes(), **shapes}
+
+    def _set_state(self, state: dict[str, torch.Tensor]) -> None:
+        device = self._packed_weight.device
+        here = {name: value.to(device) for name, value in state.items()}
+        self.set_weight_bias(_qweight(here), here.get("bias"))
+        super()._set_state(state)
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "WeightedQuantizedModule":
+        before = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
+        super()._apply(fn, recurse)
+        for name, buffer in before.items():
+            if self._buffers[name].dtype != buffer.dtype:
+                self._buffers[name] = buffer.to(self._buffers[name].device)
+        return self
+
+
+def _qweight(state: dict[str, torch.Tensor]) -> QTensor:
+    weight, scale, zero_point = state["weight"], state["weight_scale"], state["weight_zero_point"]
+    if weight.dtype != torch.int8:
+        raise TypeError(f"weight must be torch.int8, got {weight.dtype}")
+    if scale.shape != zero_point.shape:
+        raise ValueError(
+            "weight_scale and weight_zero_point must have the same shape, got "
+            f"{tuple(scale.shape)} and {tuple(zero_point.shape)}"
+        )
+    if scale.dim() == 0:
+        return QTensor(weight, scale.item(), int(zero_point.item()))
+    return QTensor(weight, scale.double(), zero_point.long(), 0)

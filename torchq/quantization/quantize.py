@@ -1,0 +1,254 @@
+"""convert, and the one-call forms of post-training quantization in eager mode."""
+
+import contextlib
+import copy
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+from torch import nn
+from torch.nn.utils.parametrize import type_before_parametrizations
+
+from torchq.dtypes import as_qdtype, qint8
+from torchq.quantization.hooks import move_forward_hooks, move_forward_pre_hooks, remove_observer
+from torchq.quantization.prepare import QConfigDict, device_of, prepare, propagate_qconfig_
+from torchq.quantization.qconfig import default_dynamic_qconfig
+from torchq.quantization.quantization_mappings import (
+    ModuleMapping,
+    get_default_dynamic_quant_module_mappings,
+    get_default_static_quant_module_mappings,
+)
+
+__all__ = [
+    "convert",
+    "float_modules",
+    "prepare",
+    "propagate_qconfig_",
+    "quantize",
+    "quantize_dynamic",
+    "swap_module",
+]
+
+
+def convert(
+    module: nn.Module, mapping: ModuleMapping | None = None, inplace: bool = False, remove_qconfig: bool = True
+) -> nn.Module:
+    """Replaces the modules of a calibrated model by quantized ones.
+
+    Replaced are the modules that have a qconfig and whose type is in ``mapping``; forward hooks and pre-hooks
+    move to the replacement, where they see quantized tensors. A module used in several places stays one module.
+
+    Args:
+        module: what ``prepare`` returned, after calibration.
+        mapping: float types to quantized types; ``get_default_static_quant_module_mappings()`` if None.
+        inplace: change ``module`` instead of a copy. It is changed only if every replacement could be made.
+        remove_qconfig: also take off the qconfigs and the observers that are left.
+
+    Returns:
+        The quantized model: ``module`` itself if ``inplace``, else another one.
+
+    Raises:
+        RuntimeError: if a module was never calibrated; the message names it.
+        ValueError: if nothing is there to be replaced, or the qconfig of a module does not fit; names it too.
+    """
+    if mapping is None:
+        mapping = get_default_static_quant_module_mappings()
+    if not inplace:
+        module = copy.deepcopy(module)
+    return _replaced(module, _replacements(module, mapping), inplace, remove_qconfig)
+
+
+def swap_module(mod: nn.Module, mapping: ModuleMapping) -> nn.Module:
+    """Returns the quantized counterpart of a module, with its hooks, or the module itself if it has none.
+
+    Args:
+        mod: a module, calibrated where its counterpart needs it.
+        mapping: float types to quantized types, which have a ``from_float``.
+    """
+    swapped = _counterpart(mod, mapping)
+    if swapped is None:
+        return mod
+    _move_hooks(mod, swapped)
+    return swapped
+
+
+def _counterpart(mod: nn.Module, mapping: ModuleMapping) -> nn.Module | None:
+    target = mapping.get(type_before_parametrizations(mod))
+    if target is None or getattr(mod, "qconfig", None) is None:
+        return None
+    return target.from_float(mod).train(mod.training).to(device_of(mod))
+
+
+def _move_hooks(source: nn.Module, target: nn.Module) -> None:
+    move_forward_pre_hooks(source, target)
+    move_forward_hooks(source, target)
+
+
+def _replacements(model: nn.Module, mapping: ModuleMapping) -> dict[nn.Module, nn.Module]:
+    """Returns the quantized counterpart of each module that has one; insides of those are left alone."""
+    replacements: dict[nn.Module, nn.Module] = {}
+    inside: set[nn.Module] = set()
+    for name, module in model.named_modules():
+        if module in inside:
+            continue
+        with _naming(name):
+            swapped = _counterpart(module, mapping)
+        if swapped is not None:
+            replacements[module] = swapped
+            inside.update(module.modules())
+    if not replacements:
+        raise ValueError(
+            f"found nothing to quantize in {type(model).__name__}: no module of type "
+            f"{', '.join(sorted(t.__name__ for t in mapping))} has a qconfig"
+        )
+    return replacements
+
+
+def _replaced(
+    model: nn.Module, replacements: dict[nn.Module, nn.Module], inplace: bool, remove_qconfig: bool
+) -> nn.Module:
+    if model in replacements:
+        if inplace:
+            raise ValueError(f"a {type(model).__name__} cannot be replaced in place: use inplace=False and its result")
+        _move_hooks(model, replacements[model])
+        return replacements[model]
+    for module, swapped in replacements.items():
+        _move_hooks(module, swapped)
+    for parent in list(model.modules()):
+        for key, child in parent._modules.items():
+            if child in replacements:
+                parent._modules[key] = replacements[child]
+                if isinstance(parent, nn.TransformerEncoderLayer):
+                    # torch's fused path reads the float weights itself; without an activation it knows it steps aside.
+                    parent.activation_relu_or_gelu = 0
+    if remove_qconfig:
+        for module in model.modules():
+            module.__dict__.pop("qconfig", None)
+            remove_observer(module)
+    return model
+
+
+@contextlib.contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Puts a module's qualified name before the messages of errors raised inside."""
+    try:
+        yield
+    except (RuntimeError, TypeError, ValueError) as error:
+        kind = next(kind for kind in (RuntimeError, TypeError, ValueError) if isinstance(error, kind))
+        raise kind(f"cannot convert {name or 'the model'!r}: {error}") from error
+
+
+def quantize(
+    model: nn.Module,
+    run_fn: Callable[..., Any],
+    run_args: Sequence[Any],
+    mapping: ModuleMapping | None = None,
+    inplace: bool = False,
+) -> nn.Module:
+    """Prepares, calibrates and converts a model in one call.
+
+    Args:
+        model: float; put into eval mode.
+        run_fn: called with the prepared model and ``run_args`` to run the calibration data.
+        run_args: further arguments of ``run_fn``.
+        mapping: see ``convert``.
+        inplace: change ``model`` instead of a copy.
+
+    Returns:
+        The quantized model.
+
+    Raises:
+        RuntimeError: if ``run_fn`` did not reach a module; the message names it.
+        ValueError: if no module has a qconfig.
+    """
+    if mapping is None:
+        mapping = get_default_static_quant_module_mappings()
+    if not inplace:
+        model = copy.deepcopy(model)
+    model.eval()
+    prepare(model, inplace=True)
+    run_fn(model, *run_args)
+    return _replaced(model, _replacements(model, mapping), inplace, remove_qconfig=True)
+
+
+def quantize_dynamic(
+    model: nn.Module,
+    qconfig_spec: Collection[str | type[nn.Module]] | QConfigDict | None = None,
+    dtype: Any = qint8,
+    mapping: ModuleMapping | None = None,
+    inplace: bool = False,
+    *,
+    granularity: str = "per_tensor",
+) -> nn.Module:
+    """Replaces linear layers by ones with int8 weights, which quantize their input while they run.
+
+    Needs no calibration. The model is put into eval mode.
+
+    Args:
+        model: float.
+        qconfig_spec: which modules: a set of types or qualified names (a name stands for all that is inside), a
+            dictionary of these to qconfigs, or None for every ``nn.Linear``.
+        dtype: of the weights; ``qint8`` is the only one. Not used if ``qconfig_spec`` is a dictionary.
+        mapping: float types to quantized types; ``get_default_dynamic_quant_module_mappings()`` if None.
+        inplace: change ``model`` instead of a copy.
+        granularity: over what a layer takes its input's range. ``"per_tensor"`` gives the numbers of torch.ao;
+            ``"per_token"``, over each row, is more accurate, and a row's result does not depend on its batch.
+
+    Returns:
+        The quantized model: ``model`` itself if ``inplace``, else another one.
+
+    Raises:
+        ValueError: if nothing is there to be replaced, if a type in ``qconfig_spec`` occurs in the model but cannot
+            be quantized, or if an argument is none of those above.
+
+    Example:
+        >>> quantize_dynamic(nn.Sequential(nn.Linear(4, 2)), granularity="per_token")
+        Sequential(
+          (0): DynamicQuantizedLinear(in_features=4, out_features=2, dtype=torchq.qint8, \
+qscheme=torchq.per_tensor_affine, granularity=per_token)
+        )
+    """
+    if mapping is None:
+        mapping = get_default_dynamic_quant_module_mappings()
+    if not isinstance(qconfig_spec, dict):
+        if as_qdtype(dtype) is not qint8:
+            raise ValueError(f"quantize_dynamic makes {qint8} weights, got dtype {dtype}")
+        qconfig_spec = dict.fromkeys({nn.Linear} if qconfig_spec is None else qconfig_spec, default_dynamic_qconfig)
+    if not inplace:
+        model = copy.deepcopy(model)
+    model.eval()
+    propagate_qconfig_(model, qconfig_spec)
+    replacements = _replacements(model, mapping)
+    _check_spec_met(model, qconfig_spec, replacements)
+    if granularity != "per_tensor":
+        for module in replacements.values():
+            module.granularity = granularity
+    return _replaced(model, replacements, inplace, remove_qconfig=True)
+
+
+def _check_spec_met(model: nn.Module, qconfig_spec: QConfigDict, replacements: dict[nn.Module, nn.Module]) -> None:
+    """Raises a ValueError for modules that were asked for, by name or type, but hold nothing that was replaced."""
+    float_modules = [
+        f"{name!r} ({type(module).__name__})"
+        for name, module in model.named_modules()
+        if (name in qconfig_spec or type_before_parametrizations(module) in qconfig_spec)
+        and module.qconfig is not None
+        and not any(part in replacements for part in module.modules())
+    ]
+    if float_modules:
+        raise ValueError(f"cannot quantize {', '.join(float_modules)} dynamically: take them out of qconfig_spec")
+
+
+def float_modules(model: nn.Module) -> dict[str, str]:
+    """Returns which modules of a converted model still compute with float parameters.
+
+    Args:
+        model: what ``convert`` or ``quantize_dynamic`` returned.
+
+    Returns:
+        Qualified names to the names of their types.
+
+    Example:
+        >>> float_modules(quantize_dynamic(nn.Sequential(nn.Linear(4, 2), nn.LayerNorm(2))))
+        {'1': 'LayerNorm'}
+    """
+    return {name: type(part).__name__ for name, part in model.named_modules() if part._parameters}
