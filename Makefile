@@ -11,13 +11,22 @@ TORCH := torch==2.13.0
 
 # What a rebuild of the library depends on, and what clang-format looks after.
 CSRC := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.inc' 2>/dev/null)
-FORMATTED := $(filter %.h %.cpp,$(CSRC))
+FORMATTED := $(filter %.h %.cpp,$(CSRC)) $(shell find tests/csrc -name '*.h' -o -name '*.cpp')
+
+# The floors without torch, and their test. It is told the families, so that none is forgotten.
+FAMILIES := $(patsubst csrc/cpu/%/kernels.inc,%,$(wildcard csrc/cpu/*/kernels.inc))
+KERNEL_TEST := tests/csrc/kernel_test.cpp csrc/cpu/isa.cpp $(wildcard csrc/cpu/*/*.cpp)
+# As setup.py has them.
+KERNEL_FLAGS := -std=c++17 -Wall -Wextra -Wno-uninitialized -Wno-maybe-uninitialized -ffp-contract=off -MMD
+SANITIZERS := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
+AARCH64_CXX ?= aarch64-linux-gnu-g++
+AARCH64_RUN ?= qemu-aarch64
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo walk minilm test lint format bench clean
+.PHONY: help build demo walk minilm test lint format sanitize aarch64 bench clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 build: $(VENV)/.built ## make .venv and build torchq in place
 
@@ -43,12 +52,48 @@ format: $(VENV)/.built ## rewrite the sources to that style
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/clang-format -i $(FORMATTED)
 
+sanitize: ## run the kernels without torch under ASan and UBSan, between guard pages
+	@$(MAKE) -s -j$$(nproc) build/sanitize/kernel_test
+	@$(SANITIZED) $(FAMILIES)
+
+# The digests are of the scalar level's integers: those of both architectures are the same.
+aarch64: ## run the same test for ARM, in an emulator
+	@command -v $(AARCH64_CXX) > /dev/null && command -v $(AARCH64_RUN) > /dev/null || { \
+	    echo "make aarch64 needs $(AARCH64_CXX) and $(AARCH64_RUN);" \
+	    "on Debian: apt-get install g++-aarch64-linux-gnu qemu-user" >&2; exit 1; }
+	@$(MAKE) -s -j$$(nproc) build/sanitize/kernel_test build/aarch64/kernel_test
+	@$(AARCH64_RUN) build/aarch64/kernel_test $(FAMILIES) neon_dot > build/aarch64/output; \
+	    status=$$?; cat build/aarch64/output; exit $$status
+	@$(SANITIZED) > build/sanitize/output
+	@for output in build/sanitize/output build/aarch64/output; do \
+	    sed -n 's/ .*digest/ digest/p' $$output > $$output.digests; done
+	@cmp build/sanitize/output.digests build/aarch64/output.digests
+
 bench: $(VENV)/.built ## measure the kernels against the machine's peak and torch.ao
 	@$(PY) -m benchmarks $(ARGS)
 
 clean: ## remove .venv, the built library and all caches
 	rm -rf $(VENV) .cache build *.egg-info torchq/_C*.so .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The kernels allocate nothing, and where a debugger is not allowed to attach the search for leaks fails.
+SANITIZED := ASAN_OPTIONS=detect_leaks=0 build/sanitize/kernel_test
+
+build/sanitize/kernel_test: $(KERNEL_TEST:%.cpp=build/sanitize/%.o)
+	@$(CXX) $(SANITIZERS) $^ -o $@
+
+build/sanitize/%.o: %.cpp
+	@mkdir -p $(@D)
+	@$(CXX) $(KERNEL_FLAGS) -O1 -g1 $(SANITIZERS) -c $< -o $@
+
+build/aarch64/kernel_test: $(KERNEL_TEST:%.cpp=build/aarch64/%.o)
+	@$(AARCH64_CXX) -static $^ -o $@
+
+build/aarch64/%.o: %.cpp
+	@mkdir -p $(@D)
+	@$(AARCH64_CXX) $(KERNEL_FLAGS) -O2 -c $< -o $@
+
+-include $(KERNEL_TEST:%.cpp=build/sanitize/%.d) $(KERNEL_TEST:%.cpp=build/aarch64/%.d)
 
 $(VENV)/.torch:
 	@echo "installing $(TORCH) into $(VENV)"

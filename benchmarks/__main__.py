@@ -6,9 +6,9 @@ import warnings
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import harness, linear
+from benchmarks import harness, linear, parity
 
-BENCHMARKS = {"linear": linear.run}
+BENCHMARKS = {"parity": parity.run, "linear": linear.run}
 
 
 def _text(value: object) -> str:

@@ -1,5 +1,8 @@
 """int8 inference for PyTorch models: quantized tensors, exact kernels, and the prepare / convert layer."""
 
+import importlib
+from types import ModuleType
+
 from torchq import ops, qtensor_functions  # noqa: F401  (the latter fills QTensor's table of functions)
 from torchq._library import cpu_capabilities, get_cpu_capability, set_cpu_capability
 from torchq.dtypes import (
@@ -24,6 +27,16 @@ from torchq.qtensor import (
 )
 
 __version__ = "0.1.0"
+
+_LAYER = ("nn", "quantization")
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Imports ``torchq.nn`` and ``torchq.quantization`` when they are first asked for."""
+    if name in _LAYER:
+        return importlib.import_module(f"torchq.{name}")
+    raise AttributeError(f"module 'torchq' has no attribute {name!r}")
+
 
 __all__ = [
     "QDtype",

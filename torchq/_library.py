@@ -1,6 +1,8 @@
 """Finds and loads the compiled library; when it cannot, says why and what to do."""
 
 import ctypes
+import os
+import platform
 import re
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import torch
 _OLDEST_TORCH = (2, 10)
 _PATH = Path(__file__).with_name("_C.so")
 # The order is that of the levels in csrc/cpu/isa.h.
-_CPU_CAPABILITIES = ("scalar", "avx2", "avx512_vnni")
+_CPU_CAPABILITIES = ("scalar", "neon_dot") if platform.machine() == "aarch64" else ("scalar", "avx2", "avx512_vnni")
 
 
 def _load() -> ctypes.CDLL:
@@ -40,19 +42,21 @@ _library = _load()
 def get_cpu_capability() -> str:
     """Returns the name of the instruction set level that kernels are chosen for.
 
-    It is the best level that the CPU has, of ``scalar``, ``avx2`` and ``avx512_vnni``, unless the environment variable
-    ``TORCHQ_CPU_CAPABILITY`` or ``set_cpu_capability`` lowered it. Results do not depend on it, only speed does.
+    It is the best level that the CPU has, of ``scalar``, ``avx2`` and ``avx512_vnni``, or on ARM of ``scalar`` and
+    ``neon_dot``, unless the environment variable ``TORCHQ_CPU_CAPABILITY`` or ``set_cpu_capability`` lowered it.
+    Results do not depend on it, only speed does.
 
     Raises:
         ValueError: if ``TORCHQ_CPU_CAPABILITY`` holds something else than one of these names.
 
     Example:
-        >>> torchq.get_cpu_capability() in ("scalar", "avx2", "avx512_vnni")
+        >>> torchq.get_cpu_capability() in torchq.cpu_capabilities()
         True
     """
     level = _library.torchq_get_cpu_capability()
     if level < 0:
-        raise ValueError(f"TORCHQ_CPU_CAPABILITY must be one of {', '.join(_CPU_CAPABILITIES)}")
+        given = os.environ.get("TORCHQ_CPU_CAPABILITY")
+        raise ValueError(f"TORCHQ_CPU_CAPABILITY must be one of {', '.join(_CPU_CAPABILITIES)}, got {given!r}")
     return _CPU_CAPABILITIES[level]
 
 

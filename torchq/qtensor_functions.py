@@ -49,8 +49,8 @@ for _asked in (
     *(member.__get__ for member in _MEMBERS.values() if inspect.isgetsetdescriptor(member)),
     *(getattr(Tensor, name) for name in _MEMBERS if name.startswith(("is_", "_is_")) and callable(_MEMBERS[name])),
     Tensor.size, Tensor.stride, Tensor.dim, Tensor.ndimension, Tensor.numel, Tensor.nelement, Tensor.__len__,
-    Tensor.__hash__, Tensor.untyped_storage, Tensor.storage_offset, Tensor.get_device, torch.numel,
-    torch.is_floating_point, torch.is_complex,
+    Tensor.__hash__, Tensor.untyped_storage, Tensor.storage_offset, Tensor.get_device, Tensor.element_size,
+    Tensor.itemsize.__get__, torch.numel, torch.is_floating_point, torch.is_complex,
 ):  # fmt: skip
 
     def _ask(*args: Any, _function: Callable = _asked, **kwargs: Any) -> Any:
@@ -63,13 +63,17 @@ for _asked in (
 # The most frequent of them are the integers' answers too, which are quicker to have.
 for _shared in (
     Tensor.size, Tensor.stride, Tensor.dim, Tensor.numel, Tensor.__len__, Tensor.is_contiguous,
-    Tensor.shape.__get__, Tensor.ndim.__get__, Tensor.device.__get__, Tensor.is_cuda.__get__,
+    Tensor.shape.__get__, Tensor.ndim.__get__, Tensor.device.__get__, Tensor.is_cuda.__get__, Tensor.is_pinned,
 ):  # fmt: skip
 
     def _answer(q: Any, *args: Any, _function: Callable = _shared, **kwargs: Any) -> Any:
         return _function(q._data, *args, **kwargs)
 
     FUNCTIONS[_shared] = _answer
+
+
+def _integers(argument: Any) -> Any:
+    return argument._data if isinstance(argument, QTensor) else argument
 
 
 def _wrap_like(q: QTensor, result: Tensor | Sequence[Tensor]) -> Any:
@@ -89,10 +93,11 @@ for _mover in (
     torch.channel_shuffle, F.pixel_shuffle, F.pixel_unshuffle,
 ):  # fmt: skip
 
-    def _move(q: Tensor, *args: Any, _function: Callable = _mover, **kwargs: Any) -> Any:
-        if not isinstance(q, QTensor) or q._axis is not None:
-            return float_fallback(_function, (q, *args), kwargs)
-        return _wrap_like(q, _function(q._data, *args, **kwargs))
+    def _move(*args: Any, _function: Callable = _mover, **kwargs: Any) -> Any:
+        q = args[0] if args else kwargs.get("input")
+        if not isinstance(q, QTensor) or q._axis is not None or any(isinstance(arg, torch.dtype) for arg in args):
+            return float_fallback(_function, args, kwargs)
+        return _wrap_like(q, _function(*map(_integers, args), **{name: _integers(v) for name, v in kwargs.items()}))
 
     FUNCTIONS[_mover] = _move
 
@@ -103,10 +108,31 @@ for _keeper in (
     torch.clone, torch.detach,
 ):  # fmt: skip
 
-    def _keep(q: QTensor, *args: Any, _function: Callable = _keeper, **kwargs: Any) -> QTensor:
-        return q._with_data(_function(q._data, *args, **kwargs))
+    def _keep(*args: Any, _function: Callable = _keeper, **kwargs: Any) -> QTensor:
+        q = args[0] if args else kwargs["input"]
+        return _moved(q, _function(*map(_integers, args), **{name: _integers(v) for name, v in kwargs.items()}))
 
     FUNCTIONS[_keeper] = _keep
+
+
+def _moved(q: QTensor, data: Tensor) -> QTensor:
+    """The integers with q's parameters on their device."""
+    if q._axis is None:
+        return q._with_data(data)
+    return QTensor(data, q._scale.to(data.device), q._zero_point.to(data.device), q._axis)
+
+
+@implements(Tensor.to)
+def _to(q: Tensor, *args: Any, **kwargs: Any) -> Any:
+    if not isinstance(q, QTensor):
+        return NotImplemented
+    if args and isinstance(args[0], Tensor):
+        args = (args[0].device, args[0].dtype, *args[1:])
+    if any(isinstance(arg, torch.dtype) and arg != torch.float32 for arg in (*args, *kwargs.values())):
+        return NotImplemented
+    args = tuple(q._data.dtype if isinstance(arg, torch.dtype) else arg for arg in args)
+    kwargs = {name: q._data.dtype if isinstance(arg, torch.dtype) else arg for name, arg in kwargs.items()}
+    return _moved(q, q._data.to(*args, **kwargs))
 
 
 @implements(Tensor.__setitem__)
@@ -120,17 +146,6 @@ def _set_item(q: Tensor, index: Any, value: Any) -> None:
         value = value.dequantize() if isinstance(value, QTensor) else torch.as_tensor(value, dtype=torch.float32)
         value = QTensor(ops.quantize_per_tensor(value, q._scale, q._zero_point, q._data.dtype), q._scale, q._zero_point)
     q._data[index] = value._data
-
-
-@implements(Tensor.to)
-def _to(q: QTensor, *args: Any, **kwargs: Any) -> Any:
-    device, dtype, non_blocking, memory_format = torch._C._nn._parse_to(
-        *args, **{name: value for name, value in kwargs.items() if name != "copy"}
-    )
-    if dtype not in (None, torch.float32) or q._axis is not None:
-        return NotImplemented
-    data = q._data.to(device or q._data.device, non_blocking=non_blocking, copy=kwargs.get("copy", False))
-    return q._with_data(data if memory_format is None else data.contiguous(memory_format=memory_format))
 
 
 @implements(Tensor.float, *([torch.dequantize] if hasattr(torch, "dequantize") else []))
@@ -168,7 +183,9 @@ def _relu_(input: QTensor) -> Any:
 
 @functools.lru_cache(maxsize=1024)
 def _quantized_limit(value: float, scale: float, zero_point: int, dtype: torch.dtype) -> int:
-    return int(ops.quantize_per_tensor(torch.tensor(value), scale, zero_point, dtype))
+    """The integer of a limit, with two roundings before the last, as torch has it."""
+    qparams = (torch.tensor([scale], dtype=torch.float64), torch.tensor([zero_point]))
+    return int(ops.quantize_per_channel(torch.tensor([value]), *qparams, 0, dtype))
 
 
 @implements(torch.clamp, Tensor.clamp, torch.clip, Tensor.clip)

@@ -1,61 +1,16 @@
 // Floor 2. conv2d and conv2d_dequantize: an implicit matrix product over NHWC.
 //
-// Row m of the product is output pixel m, tap t is kernel position t, and the row pointer of (m, t) is the
-// input pixel under it, or a pixel of zero points where it falls into the padding: then one correction by the
-// column sums is right everywhere.
+// Row m of the product is output pixel m, and its depth runs over kernel positions, then channels. Padding
+// holds the input's zero point: then one correction by the column sums is right everywhere. Depthwise
+// convolutions have a driver of their own.
 #include <cstring>
 
+#include "conv_shape.h"
+#include "depthwise_driver.h"
 #include "gemm_driver.h"
 
 namespace torchq {
 namespace {
-
-struct Shape {
-  int64_t n, channels, height, width;
-  int64_t kernel[2], stride[2], padding[2], dilation[2];
-  int64_t groups;
-  int64_t out_height, out_width;
-};
-
-void check_pair(const char* op, const char* name, const std::vector<int64_t>& pair, int64_t least) {
-  TORCHQ_CHECK(pair.size() == 2, "torchq::", op, ": ", name, " must hold 2 numbers, got ", pair.size());
-  for (const int64_t value : pair)
-    TORCHQ_CHECK(value >= least, "torchq::", op, ": ", name, " must be at least ", least, ", got ", value);
-}
-
-Shape check_shape(const char* op, const Tensor& input, const PackedHeader& header,
-                  const std::vector<int64_t>& kernel, const std::vector<int64_t>& stride,
-                  const std::vector<int64_t>& padding, const std::vector<int64_t>& dilation, int64_t groups) {
-  TORCHQ_CHECK(input.dim() == 4, "torchq::", op, ": input must be 4-d [N, C, H, W], got ", input.dim(),
-               " dimensions");
-  check_pair(op, "kernel_size", kernel, 1);
-  check_pair(op, "stride", stride, 1);
-  check_pair(op, "padding", padding, 0);
-  check_pair(op, "dilation", dilation, 1);
-  TORCHQ_CHECK(groups == header.groups, "torchq::", op, ": groups must be ", header.groups,
-               " as in the packed weight, got ", groups);
-  TORCHQ_CHECK(header.kernel[0] == 1 && kernel[0] == header.kernel[1] && kernel[1] == header.kernel[2],
-               "torchq::", op, ": kernel_size must be that of the packed weight, ", header.kernel[1], " x ",
-               header.kernel[2], ", got ", kernel[0], " x ", kernel[1]);
-  TORCHQ_CHECK(input.size(1) == groups * header.k, "torchq::", op, ": input must have ", groups * header.k,
-               " channels, got ", input.size(1));
-  Shape shape{input.size(0), input.size(1), input.size(2), input.size(3), {}, {}, {}, {}, groups, 0, 0};
-  int64_t out[2];
-  for (int i = 0; i < 2; ++i) {
-    shape.kernel[i] = kernel[i];
-    shape.stride[i] = stride[i];
-    shape.padding[i] = padding[i];
-    shape.dilation[i] = dilation[i];
-    const int64_t room = input.size(2 + i) + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1;
-    TORCHQ_CHECK(room >= 0, "torchq::", op, ": a kernel of ", dilation[i] * (kernel[i] - 1) + 1,
-                 " with its dilation does not fit an input of ", input.size(2 + i), " padded by ",
-                 padding[i]);
-    out[i] = room / stride[i] + 1;
-  }
-  shape.out_height = out[0];
-  shape.out_width = out[1];
-  return shape;
-}
 
 // One group's channels of the input in memory.
 struct Image {
@@ -68,7 +23,7 @@ struct Image {
 // Walks output pixels first .. first + count: visit(row, image, y, x) with the input coordinates of the
 // window's corner.
 template <typename Visit>
-void for_each_pixel(const Shape& shape, int64_t first, int64_t count, const Visit& visit) {
+void for_each_pixel(const ConvShape& shape, int64_t first, int64_t count, const Visit& visit) {
   int64_t x = first % shape.out_width;
   int64_t y = first / shape.out_width % shape.out_height;
   int64_t image = first / shape.out_width / shape.out_height;
@@ -83,7 +38,7 @@ void for_each_pixel(const Shape& shape, int64_t first, int64_t count, const Visi
 }
 
 // Where whole groups of 4 channels can be read in place: a pointer per pixel and tap.
-void point_at_pixels(const Shape& shape, const Image& input, const uint8_t* padding_pixel, int64_t first,
+void point_at_pixels(const ConvShape& shape, const Image& input, const uint8_t* padding_pixel, int64_t first,
                      int64_t count, Chunk& chunk) {
   for_each_pixel(shape, first, count, [&](int64_t row, int64_t image, int64_t top, int64_t left) {
     const uint8_t** pointer = chunk.pointers.data() + row;
@@ -110,7 +65,7 @@ void copy_run(uint8_t* to, const uint8_t* from, int64_t n, const uint8_t* end) {
 
 // Elsewhere (a first layer of 3 channels, depthwise) each pixel's window is copied to one row. Rows are
 // written in order, so that what a copy writes too much is overwritten by the next.
-void copy_windows(const Shape& shape, const Image& input, uint8_t padding, int64_t row_bytes, int64_t first,
+void copy_windows(const ConvShape& shape, const Image& input, uint8_t padding, int64_t row_bytes, int64_t first,
                   int64_t count, Chunk& chunk) {
   chunk.bytes.resize(static_cast<size_t>(kChunkRows * row_bytes + 16));
   const bool lines_are_runs = shape.dilation[1] == 1 && input.pixel_bytes == input.k;
@@ -149,14 +104,14 @@ struct ConvArgs {
 };
 
 // `output` is null for a float32 result.
-Tensor convolve(const ConvArgs& conv, const Tensor& input, const Tensor& packed_weight,
-                const Tensor& weight_scales, const std::optional<Tensor>& bias, const OutputArgs* output) {
+Tensor convolve(const ConvArgs& conv, const Tensor& input, const Tensor& packed_weight, const Tensor& weight_scales,
+                const std::optional<Tensor>& bias, const OutputArgs* output) {
   check_cpu(conv.op, "input", input);
   const bool is_signed = check_bytes(conv.op, "input", input.scalar_type());
   const Weight weight = check_weight(conv.op, packed_weight, weight_scales, bias);
   const PackedHeader& header = weight.packed.header();
-  const Shape shape =
-      check_shape(conv.op, input, header, conv.kernel, conv.stride, conv.padding, conv.dilation, conv.groups);
+  const ConvShape shape =
+      check_conv_shape(conv.op, input, header, conv.kernel, conv.stride, conv.padding, conv.dilation, conv.groups);
   GemmArgs args{};
   args.rows = shape.n * shape.out_height * shape.out_width;
   args.relu = conv.relu;
@@ -170,6 +125,11 @@ Tensor convolve(const ConvArgs& conv, const Tensor& input, const Tensor& packed_
   const Tensor pixels = channels_last(conv.op, input);
   const auto* data = data_of<uint8_t>(pixels);
   const auto padding = static_cast<uint8_t>(args.input_zero_point);
+  if (header.depthwise()) {
+    use_group(weight, 0, args);
+    run_depthwise(shape, args, data, output == nullptr, result.mutable_data_ptr());
+    return result;
+  }
   const bool in_place = header.k % 4 == 0;
   const std::vector<uint8_t> padding_pixel(in_place ? static_cast<size_t>(header.k) : 0, padding);
   for (int64_t group = 0; group < shape.groups; ++group) {
@@ -181,38 +141,36 @@ Tensor convolve(const ConvArgs& conv, const Tensor& input, const Tensor& packed_
     args.output = output_of<uint8_t>(result) + group * header.columns * element;
     args.output_stride = channels;
     const Image image{data + group * header.k, data + pixels.numel(), shape.channels, header.k};
-    run_gemm(args, header.taps() * header.k, output == nullptr,
-             [&](int64_t first, int64_t count, Chunk& chunk) {
-               if (in_place) {
-                 point_at_pixels(shape, image, padding_pixel.data(), first, count, chunk);
-               } else {
-                 copy_windows(shape, image, padding, header.depth(), first, count, chunk);
-               }
-               if (output == nullptr) fill_rows(args.input_scale, args.input_zero_point, chunk);
-             });
+    run_gemm(args, header.taps() * header.k, output == nullptr, [&](int64_t first, int64_t count, Chunk& chunk) {
+      if (in_place) {
+        point_at_pixels(shape, image, padding_pixel.data(), first, count, chunk);
+      } else {
+        copy_windows(shape, image, padding, header.depth(), first, count, chunk);
+      }
+      if (output == nullptr) fill_rows(args.input_scale, args.input_zero_point, chunk);
+    });
   }
   return result;
 }
 
-Tensor conv2d_cpu(const Tensor& input, double input_scale, int64_t input_zero_point,
-                  const Tensor& packed_weight, const Tensor& weight_scales, std::optional<Tensor> bias,
-                  const std::vector<int64_t>& kernel_size, const std::vector<int64_t>& stride,
-                  const std::vector<int64_t>& padding, const std::vector<int64_t>& dilation, int64_t groups,
-                  double output_scale, int64_t output_zero_point, ScalarType output_dtype, bool relu) {
+Tensor conv2d_cpu(const Tensor& input, double input_scale, int64_t input_zero_point, const Tensor& packed_weight,
+                  const Tensor& weight_scales, std::optional<Tensor> bias, const std::vector<int64_t>& kernel_size,
+                  const std::vector<int64_t>& stride, const std::vector<int64_t>& padding,
+                  const std::vector<int64_t>& dilation, int64_t groups, double output_scale, int64_t output_zero_point,
+                  ScalarType output_dtype, bool relu) {
   const OutputArgs output{output_scale, output_zero_point, output_dtype};
-  return convolve(
-      {"conv2d", input_scale, input_zero_point, kernel_size, stride, padding, dilation, groups, relu}, input,
-      packed_weight, weight_scales, bias, &output);
+  return convolve({"conv2d", input_scale, input_zero_point, kernel_size, stride, padding, dilation, groups, relu},
+                  input, packed_weight, weight_scales, bias, &output);
 }
 
 Tensor conv2d_dequantize_cpu(const Tensor& input, double input_scale, int64_t input_zero_point,
-                             const Tensor& packed_weight, const Tensor& weight_scales,
-                             std::optional<Tensor> bias, const std::vector<int64_t>& kernel_size,
-                             const std::vector<int64_t>& stride, const std::vector<int64_t>& padding,
-                             const std::vector<int64_t>& dilation, int64_t groups, bool relu) {
-  return convolve({"conv2d_dequantize", input_scale, input_zero_point, kernel_size, stride, padding, dilation,
-                   groups, relu},
-                  input, packed_weight, weight_scales, bias, nullptr);
+                             const Tensor& packed_weight, const Tensor& weight_scales, std::optional<Tensor> bias,
+                             const std::vector<int64_t>& kernel_size, const std::vector<int64_t>& stride,
+                             const std::vector<int64_t>& padding, const std::vector<int64_t>& dilation, int64_t groups,
+                             bool relu) {
+  return convolve(
+      {"conv2d_dequantize", input_scale, input_zero_point, kernel_size, stride, padding, dilation, groups, relu}, input,
+      packed_weight, weight_scales, bias, nullptr);
 }
 
 }  // namespace

@@ -42,9 +42,8 @@ Tensor add_cpu(const Tensor& a, double a_scale, int64_t a_zero_point, const Tens
   auto* output = output_of<uint8_t>(y);
   const ElementwiseKernels& kernels = elementwise_kernels(current_isa());
   parallel_ranges(left.numel(), kSerialElements, [&](int64_t begin, int64_t end) {
-    kernels.add({first.q + begin, first.scale, first.zero_point},
-                {second.q + begin, second.scale, second.zero_point}, end - begin, inverse, zero, lowest,
-                is_signed, output + begin);
+    kernels.add({first.q + begin, first.scale, first.zero_point}, {second.q + begin, second.scale, second.zero_point},
+                end - begin, inverse, zero, lowest, is_signed, output + begin);
   });
   return y;
 }

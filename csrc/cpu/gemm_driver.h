@@ -44,8 +44,7 @@ void run_gemm(const GemmArgs& args, int64_t depth, bool to_float, const Prepare&
   const int64_t threads = serial ? 1 : torch::stable::get_num_threads();
   const int64_t column_blocks = (args.columns + kSplitColumns - 1) / kSplitColumns;
   // Enough pieces for every thread to have two, but no more than needed: each piece prepares its rows anew.
-  const int64_t splits =
-      threads == 1 ? 1 : std::min(column_blocks, std::max<int64_t>(1, 2 * threads / chunks));
+  const int64_t splits = threads == 1 ? 1 : std::min(column_blocks, std::max<int64_t>(1, 2 * threads / chunks));
   const int64_t panel_bytes = args.taps * args.tap_bytes * kPanelColumns;
 
   const auto run = [&](int64_t begin, int64_t end) {
@@ -55,8 +54,7 @@ void run_gemm(const GemmArgs& args, int64_t depth, bool to_float, const Prepare&
       const int64_t first_row = piece / splits * kChunkRows;
       const int64_t split = piece % splits;
       const int64_t first_column = column_blocks * split / splits * kSplitColumns;
-      const int64_t last_column =
-          std::min(args.columns, column_blocks * (split + 1) / splits * kSplitColumns);
+      const int64_t last_column = std::min(args.columns, column_blocks * (split + 1) / splits * kSplitColumns);
       GemmArgs part = args;
       part.rows = std::min(kChunkRows, args.rows - first_row);
       part.columns = last_column - first_column;

@@ -5,6 +5,11 @@
 #include <stdexcept>
 #include <string>
 
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 namespace torchq {
 namespace {
 
@@ -19,16 +24,32 @@ Isa detect() {
                       __builtin_cpu_supports("avx512vnni");
   if (avx2 && avx512) return Isa::avx512_vnni;
   if (avx2) return Isa::avx2;
+#elif defined(__aarch64__)
+  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) return Isa::neon_dot;
 #endif
   return Isa::scalar;
+}
+
+int level_of_name(const std::string& wanted) {
+  int level = 0;
+  for (const char* name : kIsaNames) {
+    if (wanted == name) return level;
+    ++level;
+  }
+  return kUnknown;
+}
+
+std::string all_names() {
+  std::string names;
+  for (const char* name : kIsaNames) names += (names.empty() ? "" : ", ") + std::string(name);
+  return names;
 }
 
 int initial_level() {
   const int best = static_cast<int>(detected_isa());
   const char* wanted = std::getenv("TORCHQ_CPU_CAPABILITY");
   if (wanted == nullptr || *wanted == '\0') return best;
-  const std::string name(wanted);
-  const int level = name == "scalar" ? 0 : name == "avx2" ? 1 : name == "avx512_vnni" ? 2 : kUnknown;
+  const int level = level_of_name(wanted);
   return level < best ? level : best;  // the variable can only lower it
 }
 
@@ -47,9 +68,8 @@ Isa detected_isa() {
 Isa current_isa() {
   const int value = level().load(std::memory_order_relaxed);
   if (value == kUnknown)
-    throw std::runtime_error("TORCHQ_CPU_CAPABILITY is '" +
-                             std::string(std::getenv("TORCHQ_CPU_CAPABILITY")) +
-                             "'; allowed are scalar, avx2 and avx512_vnni");
+    throw std::runtime_error("TORCHQ_CPU_CAPABILITY is '" + std::string(std::getenv("TORCHQ_CPU_CAPABILITY")) +
+                             "'; allowed are " + all_names());
   return static_cast<Isa>(value);
 }
 

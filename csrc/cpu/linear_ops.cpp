@@ -20,8 +20,8 @@ Rows rows_of(const char* op, const Tensor& input, const PackedHeader& header) {
                ": packed_weight holds a convolution's weight");
   TORCHQ_CHECK(input.dim() >= 1, "torchq::", op, ": input must have at least one dimension");
   const int64_t k = input.size(input.dim() - 1);
-  TORCHQ_CHECK(k == header.k, "torchq::", op, ": input's last dimension must be ", header.k,
-               " as the weight's, got ", k);
+  TORCHQ_CHECK(k == header.k, "torchq::", op, ": input's last dimension must be ", header.k, " as the weight's, got ",
+               k);
   Rows rows{input.is_contiguous() ? input : torch::stable::contiguous(input), input.numel() / k, k, {}};
   const Sizes sizes = input.sizes();
   rows.output_size.assign(sizes.begin(), sizes.end());
@@ -49,9 +49,9 @@ void point_at_rows(const uint8_t* input, int64_t k, int64_t first, int64_t count
   for (int64_t row = 0; row < count; ++row) chunk.pointers[row] = rows + row * padded;
 }
 
-Tensor linear_cpu(const Tensor& input, double input_scale, int64_t input_zero_point,
-                  const Tensor& packed_weight, const Tensor& weight_scales, std::optional<Tensor> bias,
-                  double output_scale, int64_t output_zero_point, ScalarType output_dtype, bool relu) {
+Tensor linear_cpu(const Tensor& input, double input_scale, int64_t input_zero_point, const Tensor& packed_weight,
+                  const Tensor& weight_scales, std::optional<Tensor> bias, double output_scale,
+                  int64_t output_zero_point, ScalarType output_dtype, bool relu) {
   constexpr const char* op = "linear";
   check_cpu(op, "input", input);
   const bool is_signed = check_bytes(op, "input", input.scalar_type());
@@ -67,15 +67,14 @@ Tensor linear_cpu(const Tensor& input, double input_scale, int64_t input_zero_po
   args.output = output.mutable_data_ptr();
   args.output_stride = args.columns;
   const auto* data = data_of<uint8_t>(rows.input);
-  run_gemm(args, rows.k, false, [&](int64_t first, int64_t count, Chunk& chunk) {
-    point_at_rows(data, rows.k, first, count, chunk);
-  });
+  run_gemm(args, rows.k, false,
+           [&](int64_t first, int64_t count, Chunk& chunk) { point_at_rows(data, rows.k, first, count, chunk); });
   return output;
 }
 
 Tensor linear_dequantize_cpu(const Tensor& input, double input_scale, int64_t input_zero_point,
-                             const Tensor& packed_weight, const Tensor& weight_scales,
-                             std::optional<Tensor> bias, bool relu) {
+                             const Tensor& packed_weight, const Tensor& weight_scales, std::optional<Tensor> bias,
+                             bool relu) {
   constexpr const char* op = "linear_dequantize";
   check_cpu(op, "input", input);
   const bool is_signed = check_bytes(op, "input", input.scalar_type());
@@ -105,8 +104,8 @@ QParams qparams_of(const QuantizeKernels& kernels, const float* x, int64_t n, in
 
 // Quantizes rows to uint8, each with the given qparams or, where there are none, with its own. The integers
 // saturate at 255 whatever range the qparams were chosen for.
-void quantize_rows(const float* input, int64_t k, int64_t first, int64_t count, const QParams* shared,
-                   int32_t qmax, Chunk& chunk) {
+void quantize_rows(const float* input, int64_t k, int64_t first, int64_t count, const QParams* shared, int32_t qmax,
+                   Chunk& chunk) {
   const QuantizeKernels& kernels = quantize_kernels(current_isa());
   const int64_t padded = round_up(k, 4);
   chunk.bytes.resize(static_cast<size_t>(kChunkRows * padded));

@@ -23,16 +23,14 @@ Axis axis_of(const char* op, int64_t input, int64_t kernel, int64_t stride, int6
              bool ceil_mode) {
   TORCHQ_CHECK(input >= 1, "torchq::", op, ": input must not be empty in H or W");
   TORCHQ_CHECK(kernel >= 1 && stride >= 1 && dilation >= 1, "torchq::", op,
-               ": kernel_size, stride and dilation must be at least 1, got ", kernel, ", ", stride, " and ",
-               dilation);
+               ": kernel_size, stride and dilation must be at least 1, got ", kernel, ", ", stride, " and ", dilation);
   TORCHQ_CHECK(padding >= 0 && 2 * padding <= kernel, "torchq::", op,
                ": padding must lie in [0, kernel_size / 2], got ", padding, " for a kernel of ", kernel);
   const int64_t room = input + 2 * padding - dilation * (kernel - 1) - 1;
   TORCHQ_CHECK(room >= 0, "torchq::", op, ": a kernel of ", dilation * (kernel - 1) + 1,
                " with its dilation does not fit an input of ", input, " padded by ", padding);
   int64_t output = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
-  if (ceil_mode && (output - 1) * stride >= input + padding)
-    --output;  // no window may start in the right padding
+  if (ceil_mode && (output - 1) * stride >= input + padding) --output;  // no window may start in the right padding
   return {input, kernel, stride, padding, dilation, output};
 }
 
@@ -88,9 +86,8 @@ void check_input(const char* op, const Tensor& input) {
   check_bytes(op, "input", input.scalar_type());
 }
 
-Tensor max_pool2d_cpu(const Tensor& input, const std::vector<int64_t>& kernel_size,
-                      const std::vector<int64_t>& stride, const std::vector<int64_t>& padding,
-                      const std::vector<int64_t>& dilation, bool ceil_mode) {
+Tensor max_pool2d_cpu(const Tensor& input, const std::vector<int64_t>& kernel_size, const std::vector<int64_t>& stride,
+                      const std::vector<int64_t>& padding, const std::vector<int64_t>& dilation, bool ceil_mode) {
   constexpr const char* op = "max_pool2d";
   check_input(op, input);
   check_pair(op, "kernel_size", kernel_size);
@@ -123,8 +120,7 @@ Tensor avg_pool2d_cpu(const Tensor& input, int64_t zero_point, const std::vector
   const Storage storage = storage_of_bytes(x.scalar_type() == ScalarType::Char);
   const int32_t zero = check_zero_point(op, "zero_point", zero_point, storage);
   Axis axes[2];
-  for (int i = 0; i < 2; ++i)
-    axes[i] = axis_of(op, x.size(2 + i), kernel_size[i], stride[i], padding[i], 1, ceil_mode);
+  for (int i = 0; i < 2; ++i) axes[i] = axis_of(op, x.size(2 + i), kernel_size[i], stride[i], padding[i], 1, ceil_mode);
   Tensor y = empty_channels_last(x.size(0), x.size(1), axes[0].output, axes[1].output, x.scalar_type());
   const PoolKernels& kernels = pool_kernels(current_isa());
   for_each_window(
@@ -137,25 +133,20 @@ Tensor avg_pool2d_cpu(const Tensor& input, int64_t zero_point, const std::vector
   return y;
 }
 
-Tensor adaptive_avg_pool2d_cpu(const Tensor& input, int64_t zero_point,
-                               const std::vector<int64_t>& output_size) {
+Tensor adaptive_avg_pool2d_cpu(const Tensor& input, int64_t zero_point, const std::vector<int64_t>& output_size) {
   constexpr const char* op = "adaptive_avg_pool2d";
   check_input(op, input);
   check_pair(op, "output_size", output_size);
   for (const int64_t size : output_size)
     TORCHQ_CHECK(size >= 1, "torchq::adaptive_avg_pool2d: output_size must be at least 1, got ", size);
   const Tensor x = channels_last(op, input);
-  TORCHQ_CHECK(x.size(2) >= 1 && x.size(3) >= 1,
-               "torchq::adaptive_avg_pool2d: input must not be empty in H or W");
+  TORCHQ_CHECK(x.size(2) >= 1 && x.size(3) >= 1, "torchq::adaptive_avg_pool2d: input must not be empty in H or W");
   const Storage storage = storage_of_bytes(x.scalar_type() == ScalarType::Char);
   const int32_t zero = check_zero_point(op, "zero_point", zero_point, storage);
   Tensor y = empty_channels_last(x.size(0), x.size(1), output_size[0], output_size[1], x.scalar_type());
   const PoolKernels& kernels = pool_kernels(current_isa());
   for_each_window(
-      x, y,
-      [&](int axis, int64_t position) {
-        return adaptive_span(x.size(2 + axis), output_size[axis], position);
-      },
+      x, y, [&](int axis, int64_t position) { return adaptive_span(x.size(2 + axis), output_size[axis], position); },
       [&](const Window& window, const Span&, const Span&, uint8_t* to) {
         kernels.avg_pool(window, {1.0f / static_cast<float>(window.count), zero, true}, to);
       });

@@ -15,8 +15,7 @@ Tensor float_input(const char* op, const Tensor& input) {
   const ScalarType dtype = input.scalar_type();
   if (dtype == ScalarType::Float) return dense(input);
   TORCHQ_CHECK(dtype == ScalarType::Double || dtype == ScalarType::Half || dtype == ScalarType::BFloat16,
-               "torchq::", op, ": input must be float32, float64, float16 or bfloat16, got ",
-               dtype_name(dtype));
+               "torchq::", op, ": input must be float32, float64, float16 or bfloat16, got ", dtype_name(dtype));
   return dense(torch::stable::to(input, ScalarType::Float));
 }
 
@@ -25,26 +24,24 @@ struct ChannelQParams {
   std::vector<int32_t> zero_point;
 };
 
-ChannelQParams channel_qparams(const char* op, const Tensor& scales, const Tensor& zero_points,
-                               int64_t channels, Storage storage) {
+ChannelQParams channel_qparams(const char* op, const Tensor& scales, const Tensor& zero_points, int64_t channels,
+                               Storage storage) {
   check_cpu(op, "scales", scales);
   check_cpu(op, "zero_points", zero_points);
   check_dtype(op, "scales", scales, ScalarType::Double);
   check_dtype(op, "zero_points", zero_points, ScalarType::Long);
-  TORCHQ_CHECK(scales.dim() == 1 && scales.size(0) == channels, "torchq::", op, ": scales must have shape [",
-               channels, "], the input's size along axis, got ", scales.numel(), " elements in ",
-               scales.dim(), " dimensions");
+  TORCHQ_CHECK(scales.dim() == 1 && scales.size(0) == channels, "torchq::", op, ": scales must have shape [", channels,
+               "], the input's size along axis, got ", scales.numel(), " elements in ", scales.dim(), " dimensions");
   TORCHQ_CHECK(zero_points.dim() == 1 && zero_points.size(0) == channels, "torchq::", op,
-               ": zero_points must have shape [", channels, "], the input's size along axis, got ",
-               zero_points.numel(), " elements in ", zero_points.dim(), " dimensions");
+               ": zero_points must have shape [", channels, "], the input's size along axis, got ", zero_points.numel(),
+               " elements in ", zero_points.dim(), " dimensions");
   ChannelQParams out{std::vector<double>(channels), std::vector<int32_t>(channels)};
   const Tensor scale_values = torch::stable::contiguous(scales);
   const Tensor zero_values = torch::stable::contiguous(zero_points);
   for (int64_t c = 0; c < channels; ++c) {
     out.scale[c] = data_of<double>(scale_values)[c];
     check_scale(op, "each of scales", out.scale[c]);
-    out.zero_point[c] =
-        check_zero_point(op, "each of zero_points", data_of<int64_t>(zero_values)[c], storage);
+    out.zero_point[c] = check_zero_point(op, "each of zero_points", data_of<int64_t>(zero_values)[c], storage);
   }
   return out;
 }
@@ -86,8 +83,7 @@ void for_each_run(const AxisView& view, const Run& run) {
   const int64_t length = innermost ? view.channels : view.inner;
   if (length == 0) return;
   parallel_ranges(runs, std::max<int64_t>(1, kSerialElements / length), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      run(i * length, innermost ? 0 : i % view.channels, length, innermost);
+    for (int64_t i = begin; i < end; ++i) run(i * length, innermost ? 0 : i % view.channels, length, innermost);
   });
 }
 
@@ -108,8 +104,8 @@ Tensor quantize_per_tensor_cpu(const Tensor& input, double scale, int64_t zero_p
   return q;
 }
 
-Tensor quantize_per_channel_cpu(const Tensor& input, const Tensor& scales, const Tensor& zero_points,
-                                int64_t axis, ScalarType dtype) {
+Tensor quantize_per_channel_cpu(const Tensor& input, const Tensor& scales, const Tensor& zero_points, int64_t axis,
+                                ScalarType dtype) {
   constexpr const char* op = "quantize_per_channel";
   const Storage storage = check_storage(op, "dtype", dtype);
   const Tensor x = float_input(op, input);
@@ -127,8 +123,8 @@ Tensor quantize_per_channel_cpu(const Tensor& input, const Tensor& scales, const
   auto* to = output_of<uint8_t>(q);
   const QuantizeKernels& kernels = quantize_kernels(current_isa());
   for_each_run(view, [&](int64_t offset, int64_t channel, int64_t length, bool per_element) {
-    kernels.quantize(from + offset, length, inverse.data() + channel, zero.data() + channel, per_element,
-                     false, storage, to + offset * storage_bytes(storage));
+    kernels.quantize(from + offset, length, inverse.data() + channel, zero.data() + channel, per_element, false,
+                     storage, to + offset * storage_bytes(storage));
   });
   return q;
 }
@@ -160,8 +156,7 @@ void dequantize_runs(const AxisView& view, const ChannelQParams& qparams, const 
   });
 }
 
-Tensor dequantize_per_channel_cpu(const Tensor& input, const Tensor& scales, const Tensor& zero_points,
-                                  int64_t axis) {
+Tensor dequantize_per_channel_cpu(const Tensor& input, const Tensor& scales, const Tensor& zero_points, int64_t axis) {
   constexpr const char* op = "dequantize_per_channel";
   check_cpu(op, "input", input);
   const Storage storage = check_storage(op, "input", input.scalar_type());

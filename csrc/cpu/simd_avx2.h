@@ -42,8 +42,7 @@ TORCHQ_INLINE void store(int32_t* p, I32 x) {
 }
 TORCHQ_INLINE void store(uint8_t* p, I32 x) {
   const __m256i low_bytes = _mm256_set1_epi32(0xff);
-  const __m256i words =
-      _mm256_packus_epi32(_mm256_and_si256(x.lo, low_bytes), _mm256_and_si256(x.hi, low_bytes));
+  const __m256i words = _mm256_packus_epi32(_mm256_and_si256(x.lo, low_bytes), _mm256_and_si256(x.hi, low_bytes));
   const __m256i bytes = _mm256_packus_epi16(words, words);  // dwords: lanes 0-3, 8-11, .., 4-7, 12-15
   const __m256i ordered = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(ordered));
@@ -59,15 +58,9 @@ TORCHQ_INLINE void store_part(T* p, V x, int64_t n) {
 TORCHQ_INLINE F32 operator+(F32 a, F32 b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
 TORCHQ_INLINE F32 operator*(F32 a, F32 b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
 TORCHQ_INLINE F32 operator/(F32 a, F32 b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
-TORCHQ_INLINE I32 operator+(I32 a, I32 b) {
-  return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)};
-}
-TORCHQ_INLINE I32 operator-(I32 a, I32 b) {
-  return {_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)};
-}
-TORCHQ_INLINE I32 operator*(I32 a, I32 b) {
-  return {_mm256_mullo_epi32(a.lo, b.lo), _mm256_mullo_epi32(a.hi, b.hi)};
-}
+TORCHQ_INLINE I32 operator+(I32 a, I32 b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
+TORCHQ_INLINE I32 operator-(I32 a, I32 b) { return {_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)}; }
+TORCHQ_INLINE I32 operator*(I32 a, I32 b) { return {_mm256_mullo_epi32(a.lo, b.lo), _mm256_mullo_epi32(a.hi, b.hi)}; }
 TORCHQ_INLINE F32 fma(F32 a, F32 b, F32 c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
@@ -172,9 +165,7 @@ struct WideDot {
   static TORCHQ_INLINE Activation load_activation(const uint8_t* p, I32 flip) {
     return widen(Dot::load_activation(p, flip).value);
   }
-  static TORCHQ_INLINE Weight load_weight(const int8_t* p) {
-    return {widen(load_ymm(p)), widen(load_ymm(p + 32))};
-  }
+  static TORCHQ_INLINE Weight load_weight(const int8_t* p) { return {widen(load_ymm(p)), widen(load_ymm(p + 32))}; }
   static TORCHQ_INLINE __m256i dot(Words a, Words w) {
     return _mm256_add_epi32(_mm256_madd_epi16(a.even, w.even), _mm256_madd_epi16(a.odd, w.odd));
   }
@@ -186,3 +177,59 @@ struct WideDot {
 
 constexpr int kTileRows = 3;
 constexpr int kTilePanels = 2;
+constexpr int kMaxDoubled = 2;
+
+// Quads (depthwise): 32 channels of four pixels, interleaved within 128-bit lanes.
+constexpr int kQuadVectors = 2;
+constexpr int quad_channel(int vector, int lane) {
+  return 16 * (lane % 8 / 4) + 8 * vector + 4 * (lane / 8) + lane % 4;
+}
+TORCHQ_INLINE __m256i load_pixel(const uint8_t* p, int64_t n) {
+  if (n >= 32) return load_ymm(p);
+  uint8_t buffer[32] = {};
+  for (int64_t i = 0; i < n; ++i) buffer[i] = p[i];
+  return load_ymm(buffer);
+}
+TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
+                              I32 (&x)[kQuadVectors]) {
+  const __m256i mask = _mm256_set1_epi8(static_cast<char>(flip ? 0x80 : 0));
+  const __m256i a = _mm256_xor_si256(load_pixel(pixels[0] + channel, n), mask);
+  const __m256i b = _mm256_xor_si256(load_pixel(pixels[1] + channel, n), mask);
+  const __m256i c = _mm256_xor_si256(load_pixel(pixels[2] + channel, n), mask);
+  const __m256i d = _mm256_xor_si256(load_pixel(pixels[3] + channel, n), mask);
+  const __m256i ab_low = _mm256_unpacklo_epi8(a, b), ab_high = _mm256_unpackhi_epi8(a, b);
+  const __m256i cd_low = _mm256_unpacklo_epi8(c, d), cd_high = _mm256_unpackhi_epi8(c, d);
+  x[0] = {_mm256_unpacklo_epi16(ab_low, cd_low), _mm256_unpackhi_epi16(ab_low, cd_low)};
+  x[1] = {_mm256_unpacklo_epi16(ab_high, cd_high), _mm256_unpackhi_epi16(ab_high, cd_high)};
+}
+// u8 times s8, both widened to 16 bits: exact for every value.
+TORCHQ_INLINE __m256i dot_quads(__m256i x, __m256i w) {
+  const __m256i even =
+      _mm256_madd_epi16(_mm256_and_si256(x, _mm256_set1_epi16(0xff)), _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8));
+  const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(x, 8), _mm256_srai_epi16(w, 8));
+  return _mm256_add_epi32(even, odd);
+}
+TORCHQ_INLINE void multiply_add_quads(I32& acc, I32 x, I32 w) {
+  acc.lo = _mm256_add_epi32(acc.lo, dot_quads(x.lo, w.lo));
+  acc.hi = _mm256_add_epi32(acc.hi, dot_quads(x.hi, w.hi));
+}
+TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
+  const __m256 ceiling = _mm256_set1_ps(kInt32Ceiling);
+  __m256i words[kQuadVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kQuadVectors; ++v)
+    words[v] = _mm256_adds_epi16(
+        _mm256_packs_epi32(round_half(_mm256_min_ps(y[v].lo, ceiling)), round_half(_mm256_min_ps(y[v].hi, ceiling))),
+        range.offset);
+  const __m256i bytes = _mm256_xor_si256(
+      _mm256_max_epu8(_mm256_packus_epi16(words[0], words[1]), _mm256_broadcastsi128_si256(range.lowest)),
+      _mm256_broadcastsi128_si256(range.flip));
+  uint8_t buffer[32];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(n >= 32 ? p : buffer), bytes);
+  for (int64_t i = 0; n < 32 && i < n; ++i) p[i] = buffer[i];
+}
+TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
+  float lane[16];
+  store(lane, x);
+  for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = lane[first + i];
+}

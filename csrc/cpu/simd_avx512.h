@@ -72,15 +72,18 @@ TORCHQ_INLINE __m512i round_below_ceiling(F32 y) {
   return _mm512_cvt_roundps_epi32(_mm512_min_ps(y.v, _mm512_set1_ps(kInt32Ceiling)),
                                   _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
-// The packs work within 128-bit lanes, so the last permutation puts the dwords back into column order.
-TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[4], const ByteRange& range, int64_t n) {
+// Four vectors to bytes. The packs work within 128-bit lanes: dword v of lane l holds lanes 4l .. 4l + 3 of
+// vector v.
+TORCHQ_INLINE __m512i narrow_within_lanes(const F32 (&y)[4], const ByteRange& range) {
   const __m512i low = _mm512_packs_epi32(round_below_ceiling(y[0]), round_below_ceiling(y[1]));
   const __m512i high = _mm512_packs_epi32(round_below_ceiling(y[2]), round_below_ceiling(y[3]));
-  __m512i bytes =
+  const __m512i bytes =
       _mm512_packus_epi16(_mm512_adds_epi16(low, range.offset), _mm512_adds_epi16(high, range.offset));
-  bytes = _mm512_xor_si512(_mm512_max_epu8(bytes, range.lowest), range.flip);
-  bytes = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
-                                   bytes);
+  return _mm512_xor_si512(_mm512_max_epu8(bytes, range.lowest), range.flip);
+}
+TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[4], const ByteRange& range, int64_t n) {
+  __m512i bytes = narrow_within_lanes(y, range);
+  bytes = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
   if (n >= 64) {
     _mm512_storeu_si512(p, bytes);
   } else {
@@ -116,3 +119,38 @@ using WideDot = Dot;
 
 constexpr int kTileRows = 6;
 constexpr int kTilePanels = 4;
+constexpr int kMaxDoubled = 4;
+
+// Quads (depthwise): 64 channels of four pixels, interleaved within 128-bit lanes; the packs of store_quads
+// interleave the same way, so that nothing has to be permuted back.
+constexpr int kQuadVectors = 4;
+constexpr int quad_channel(int vector, int lane) { return 16 * (lane / 4) + 4 * vector + lane % 4; }
+TORCHQ_INLINE __m512i load_pixel(const uint8_t* p, int64_t n) {
+  return n >= 64 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi8((1ull << n) - 1, p);
+}
+TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
+                              I32 (&x)[kQuadVectors]) {
+  const __m512i a = load_pixel(pixels[0] + channel, n), b = load_pixel(pixels[1] + channel, n);
+  const __m512i c = load_pixel(pixels[2] + channel, n), d = load_pixel(pixels[3] + channel, n);
+  const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
+  const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
+  x[0].v = _mm512_unpacklo_epi16(ab_low, cd_low);
+  x[1].v = _mm512_unpackhi_epi16(ab_low, cd_low);
+  x[2].v = _mm512_unpacklo_epi16(ab_high, cd_high);
+  x[3].v = _mm512_unpackhi_epi16(ab_high, cd_high);
+  if (!flip) return;
+#pragma GCC unroll 4
+  for (int v = 0; v < kQuadVectors; ++v) x[v].v = _mm512_xor_si512(x[v].v, _mm512_set1_epi8(-128));
+}
+TORCHQ_INLINE void multiply_add_quads(I32& acc, I32 x, I32 w) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(x.v), "v"(w.v));
+}
+TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
+  _mm512_mask_storeu_epi8(p, n >= 64 ? ~0ull : (1ull << n) - 1, narrow_within_lanes(y, range));
+}
+// Lanes first .. first + 3, as far as n goes.
+TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
+  float lane[16];
+  _mm512_storeu_ps(lane, x.v);
+  for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = lane[first + i];
+}

@@ -1,12 +1,22 @@
 // Floor 1. Sixteen lanes in plain C++: what every simd_*.h provides, and what it means.
 //
 //   F32, I32            sixteen float32 or int32 lanes; int32 arithmetic wraps
-//   load, load_part     from float, int32, or bytes that are widened; a part reads n <= 16 elements, the rest
-//   is 0 store_part          the first n <= 16 lanes; to bytes: the low byte of each lane min, max a < b ? a
-//   : b and a > b ? a : b, so that b is taken where a is NaN round_to_i32        numerics.h's round_to_int32
-//   store_bytes         the first n of 16 * kVectors lanes: max(sat(rne(y) + offset), lowest), NaN as the top
-//   value Dot, WideDot        acc[j] += sum of 4 activation bytes times weight bytes 4j..4j+3; Dot wants |w|
-//   <= 127 kTileRows, kTilePanels   the register tile of the GEMM body: rows, and panels of 16 columns
+//   load, load_part     from float, int32, or bytes that are widened; a part reads n <= 16 elements, the rest is 0
+//   store_part          the first n <= 16 lanes; to bytes: the low byte of each lane
+//   min, max            a < b ? a : b and a > b ? a : b, so that b is taken where a is NaN
+//   round_to_i32        numerics.h's round_to_int32
+//   store_bytes         the first n of 16 * kVectors lanes: max(sat(rne(y) + offset), lowest), NaN as the top value
+//   Dot, WideDot        acc[j] += sum of 4 activation bytes times weight bytes 4j .. 4j + 3; Dot wants |w| <= 127
+//   kTileRows, kTilePanels   the register tile of the GEMM body: rows, and panels of 16 columns
+//   kMaxDoubled         up to how many accumulators of a tile are worth a second set, and fit
+//
+// Quads, the bytes of four pixels interleaved per channel, are depthwise convolution's:
+//
+//   load_quads          16 * kQuadVectors channels of four pixels, n of them there, the rest 0, as u8: lane l of vector
+//                       v holds the four bytes of channel quad_channel(v, l), which runs in fours
+//   multiply_add_quads  acc[l] += sum of 4 u8 times 4 s8, exact for every value
+//   store_quads         store_bytes of lanes in that order, n channels
+//   store_four          lanes first .. first + 3, n of them at most
 
 struct F32 {
   float v[16];
@@ -32,13 +42,12 @@ TORCHQ_INLINE int32_t wrap_mul(int32_t a, int32_t b) {
     return out;                                         \
   }
 
-TORCHQ_INLINE F32 set(float x) TORCHQ_EACH_LANE(F32, x) TORCHQ_INLINE I32 set(int32_t x)
-    TORCHQ_EACH_LANE(I32, x)
+TORCHQ_INLINE F32 set(float x) TORCHQ_EACH_LANE(F32, x) TORCHQ_INLINE I32 set(int32_t x) TORCHQ_EACH_LANE(I32, x)
 
-        TORCHQ_INLINE F32 load_part(const float* p, int64_t n)
-            TORCHQ_EACH_LANE(F32, i < n ? p[i] : 0.0f) template <typename T>
-            TORCHQ_INLINE I32 load_part(const T* p, int64_t n)
-                TORCHQ_EACH_LANE(I32, i < n ? p[i] : 0) TORCHQ_INLINE F32 load(const float* p) {
+    TORCHQ_INLINE F32 load_part(const float* p, int64_t n)
+        TORCHQ_EACH_LANE(F32, i < n ? p[i] : 0.0f) template <typename T>
+        TORCHQ_INLINE I32 load_part(const T* p, int64_t n) TORCHQ_EACH_LANE(I32, i < n ? p[i] : 0) TORCHQ_INLINE F32
+    load(const float* p) {
   return load_part(p, 16);
 }
 template <typename T>
@@ -58,15 +67,14 @@ TORCHQ_INLINE F32 operator+(const F32& a, const F32& b)
     TORCHQ_EACH_LANE(F32, a.v[i] + b.v[i]) TORCHQ_INLINE F32 operator*(const F32& a, const F32& b)
         TORCHQ_EACH_LANE(F32, a.v[i] * b.v[i]) TORCHQ_INLINE F32 operator/(const F32& a, const F32& b)
             TORCHQ_EACH_LANE(F32, a.v[i] / b.v[i]) TORCHQ_INLINE I32 operator+(const I32& a, const I32& b)
-                TORCHQ_EACH_LANE(I32, wrap_add(a.v[i], b.v[i])) TORCHQ_INLINE I32 operator-(const I32& a,
-                                                                                            const I32& b)
+                TORCHQ_EACH_LANE(I32, wrap_add(a.v[i], b.v[i])) TORCHQ_INLINE I32 operator-(const I32& a, const I32& b)
                     TORCHQ_EACH_LANE(I32, wrap_sub(a.v[i], b.v[i])) TORCHQ_INLINE I32 operator*(const I32& a,
                                                                                                 const I32& b)
                         TORCHQ_EACH_LANE(I32, wrap_mul(a.v[i], b.v[i])) TORCHQ_INLINE F32
     fma(const F32& a, const F32& b, const F32& c)
-        TORCHQ_EACH_LANE(F32, __builtin_fmaf(a.v[i], b.v[i], c.v[i])) TORCHQ_INLINE F32
-    min(const F32& a, const F32& b) TORCHQ_EACH_LANE(F32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE F32
-    max(const F32& a, const F32& b) TORCHQ_EACH_LANE(F32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE I32
+        TORCHQ_EACH_LANE(F32, __builtin_fmaf(a.v[i], b.v[i], c.v[i])) TORCHQ_INLINE F32 min(const F32& a, const F32& b)
+            TORCHQ_EACH_LANE(F32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE F32 max(const F32& a, const F32& b)
+                TORCHQ_EACH_LANE(F32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE I32
     min(const I32& a, const I32& b) TORCHQ_EACH_LANE(I32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE I32
     max(const I32& a, const I32& b) TORCHQ_EACH_LANE(I32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE
     float reduce_min(const F32& a) {
@@ -119,8 +127,7 @@ struct Dot {
   static TORCHQ_INLINE void multiply_add(I32& acc, const Activation& a, Weight w) {
     for (int j = 0; j < 16; ++j) {
       const int8_t* b = w.bytes + 4 * j;
-      acc.v[j] =
-          wrap_add(acc.v[j], a.byte[0] * b[0] + a.byte[1] * b[1] + a.byte[2] * b[2] + a.byte[3] * b[3]);
+      acc.v[j] = wrap_add(acc.v[j], a.byte[0] * b[0] + a.byte[1] * b[1] + a.byte[2] * b[2] + a.byte[3] * b[3]);
     }
   }
 };
@@ -128,3 +135,30 @@ using WideDot = Dot;
 
 constexpr int kTileRows = 1;
 constexpr int kTilePanels = 1;
+constexpr int kMaxDoubled = 0;
+
+constexpr int kQuadVectors = 1;
+constexpr int quad_channel(int, int lane) { return lane; }
+TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
+                              I32 (&x)[kQuadVectors]) {
+  for (int64_t i = 0; i < 16; ++i) {
+    uint32_t four = 0;
+    for (int tap = 0; tap < 4 && i < n; ++tap) four |= static_cast<uint32_t>(pixels[tap][channel + i]) << (8 * tap);
+    x[0].v[i] = static_cast<int32_t>(flip ? four ^ 0x80808080u : four);
+  }
+}
+TORCHQ_INLINE void multiply_add_quads(I32& acc, const I32& x, const I32& w) {
+  for (int i = 0; i < 16; ++i) {
+    for (int tap = 0; tap < 4; ++tap) {
+      const auto byte = static_cast<uint8_t>(static_cast<uint32_t>(x.v[i]) >> (8 * tap));
+      const auto weight = static_cast<int8_t>(static_cast<uint32_t>(w.v[i]) >> (8 * tap));
+      acc.v[i] = wrap_add(acc.v[i], byte * weight);
+    }
+  }
+}
+TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
+  store_bytes(p, y, range, n < 16 ? n : 16);
+}
+TORCHQ_INLINE void store_four(float* p, const F32& x, int first, int64_t n) {
+  for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = x.v[first + i];
+}

@@ -12,8 +12,7 @@
   _Pragma(TORCHQ_REGION_STRING(clang attribute push(__attribute__((target(features))), apply_to = function)))
 #define TORCHQ_REGION_END _Pragma("clang attribute pop")
 #else
-#define TORCHQ_REGION_BEGIN(features) \
-  _Pragma("GCC push_options") _Pragma(TORCHQ_REGION_STRING(GCC target(features)))
+#define TORCHQ_REGION_BEGIN(features) _Pragma("GCC push_options") _Pragma(TORCHQ_REGION_STRING(GCC target(features)))
 #define TORCHQ_REGION_END _Pragma("GCC pop_options")
 #endif
 #define TORCHQ_REGION_STRING(text) #text
@@ -41,4 +40,14 @@
 #define TORCHQ_END_AVX512_VNNI \
   }                            \
   }                            \
+  TORCHQ_REGION_END
+
+// The whole architecture, not "+dotprod" alone: GCC inlines an intrinsic of arm_neon.h only where the
+// features that its declaration names are on.
+#define TORCHQ_BEGIN_NEON_DOT                                                \
+  TORCHQ_REGION_BEGIN("arch=armv8.2-a+dotprod") namespace torchq::neon_dot { \
+    namespace {
+#define TORCHQ_END_NEON_DOT \
+  }                         \
+  }                         \
   TORCHQ_REGION_END

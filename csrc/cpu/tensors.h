@@ -66,8 +66,8 @@ inline void check_cpu(const char* op, const char* name, const Tensor& tensor) {
 }
 
 inline void check_dtype(const char* op, const char* name, const Tensor& tensor, ScalarType expected) {
-  TORCHQ_CHECK(tensor.scalar_type() == expected, "torchq::", op, ": ", name, " must be ",
-               dtype_name(expected), ", got ", dtype_name(tensor.scalar_type()));
+  TORCHQ_CHECK(tensor.scalar_type() == expected, "torchq::", op, ": ", name, " must be ", dtype_name(expected),
+               ", got ", dtype_name(tensor.scalar_type()));
 }
 
 // Returns whether the tensor holds int8; refuses what is neither uint8 nor int8.
@@ -96,15 +96,15 @@ inline Range range_of(Storage storage) {
 // The scale as float32, which must be finite, above 0, and have a finite reciprocal.
 inline float check_scale(const char* op, const char* name, double scale) {
   const float value = static_cast<float>(scale);
-  TORCHQ_CHECK(value > 0.0f && std::isfinite(value) && std::isfinite(1.0f / value), "torchq::", op, ": ",
-               name, " must be a finite float32 above 0 with a finite reciprocal, got ", scale);
+  TORCHQ_CHECK(value > 0.0f && std::isfinite(value) && std::isfinite(1.0f / value), "torchq::", op, ": ", name,
+               " must be a finite float32 above 0 with a finite reciprocal, got ", scale);
   return value;
 }
 
 inline int32_t check_zero_point(const char* op, const char* name, int64_t zero_point, Storage storage) {
   const Range range = range_of(storage);
-  TORCHQ_CHECK(zero_point >= range.lowest && zero_point <= range.highest, "torchq::", op, ": ", name,
-               " must lie in [", range.lowest, ", ", range.highest, "], got ", zero_point);
+  TORCHQ_CHECK(zero_point >= range.lowest && zero_point <= range.highest, "torchq::", op, ": ", name, " must lie in [",
+               range.lowest, ", ", range.highest, "], got ", zero_point);
   return static_cast<int32_t>(zero_point);
 }
 
@@ -114,8 +114,8 @@ inline Tensor empty_strided(Sizes sizes, Sizes strides, ScalarType dtype) {
   const int32_t code = torch::stable::detail::to<int32_t>(torch::stable::detail::from(dtype));
   AtenTensorHandle handle = nullptr;
   STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(sizes.size()), sizes.data(),
-                                                         strides.data(), code, aoti_torch_device_type_cpu(),
-                                                         0, &handle));
+                                                         strides.data(), code, aoti_torch_device_type_cpu(), 0,
+                                                         &handle));
   return Tensor(handle);
 }
 

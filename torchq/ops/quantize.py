@@ -61,6 +61,8 @@ def _(input: Tensor, scale: float, zero_point: int, dtype: torch.dtype) -> Tenso
 
 def channel_qparams(scales: Tensor, zero_points: Tensor) -> tuple[Tensor, Tensor]:
     """Returns scales as float64 and zero points as int64; a TypeError if the latter are no integers."""
+    if not (isinstance(scales, Tensor) and isinstance(zero_points, Tensor)):
+        raise TypeError(f"scales and zero_points must be tensors, got {scales!r} and {zero_points!r}")
     if zero_points.is_floating_point():
         raise TypeError(f"zero_points must be integers, got {zero_points.dtype}")
     return scales.to(torch.float64), zero_points.to(torch.int64)

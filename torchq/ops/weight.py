@@ -42,9 +42,13 @@ def pack_weight(weight: Tensor, zero_points: Tensor | None = None, groups: int =
 @torch.library.register_fake("torchq::pack_weight")
 def _(weight: Tensor, zero_points: Tensor | None, groups: int) -> Tensor:
     require_one_device(weight, zero_points)
-    columns, k, *kernel = weight.shape
-    panels = groups * -(-(columns // groups) // _PANEL_COLUMNS)
-    panel_bytes = -(-math.prod(kernel) * k // 4) * 4 * _PANEL_COLUMNS
+    channels, k, *kernel = weight.shape
+    depth = -(-math.prod(kernel) * k // 4) * 4
+    if groups > 1 and channels == groups and k == 1 and len(kernel) <= 2:  # depthwise: the channels of one group
+        groups = 1
+        depth = kernel[0] * 4 if kernel[-1:] == [3] and len(kernel) == 2 else depth
+    panels = groups * -(-(channels // groups) // _PANEL_COLUMNS)
+    panel_bytes = depth * _PANEL_COLUMNS
     vectors = 1 if zero_points is None else 2
     size = _HEADER_BYTES + panels * (panel_bytes + vectors * 4 * _PANEL_COLUMNS + 1)
     return weight.new_empty((size,), dtype=torch.uint8)

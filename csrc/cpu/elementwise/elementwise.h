@@ -16,8 +16,8 @@ struct Operand {
 struct ElementwiseKernels {
   // y[i] = max(sat(rne((fa + fb) * inverse_scale) + zero_point), lowest)
   // with f = fma(scale, float(q[i]), -(zero_point * scale)) for each operand
-  void (*add)(const Operand& a, const Operand& b, int64_t n, float inverse_scale, int32_t zero_point,
-              int32_t lowest, bool is_signed, uint8_t* y);
+  void (*add)(const Operand& a, const Operand& b, int64_t n, float inverse_scale, int32_t zero_point, int32_t lowest,
+              bool is_signed, uint8_t* y);
   // y[i] = min(max(q[i], lowest), highest)
   void (*clamp)(const uint8_t* q, int64_t n, int32_t lowest, int32_t highest, bool is_signed, uint8_t* y);
 };

@@ -10,8 +10,8 @@ TORCHQ_INLINE F32 value_of(const Operand& operand, int64_t i, int64_t n, bool is
 }
 
 template <bool kSigned>
-TORCHQ_INLINE void add_bytes(const Operand& a, const Operand& b, int64_t n, float inverse_scale,
-                             int32_t zero_point, int32_t lowest, uint8_t* y) {
+TORCHQ_INLINE void add_bytes(const Operand& a, const Operand& b, int64_t n, float inverse_scale, int32_t zero_point,
+                             int32_t lowest, uint8_t* y) {
   const ByteRange range = byte_range(zero_point, lowest, kSigned);
   const F32 inverse = set(inverse_scale);
   int64_t i = 0;
@@ -28,8 +28,8 @@ TORCHQ_INLINE void add_bytes(const Operand& a, const Operand& b, int64_t n, floa
   }
 }
 
-void add(const Operand& a, const Operand& b, int64_t n, float inverse_scale, int32_t zero_point,
-         int32_t lowest, bool is_signed, uint8_t* y) {
+void add(const Operand& a, const Operand& b, int64_t n, float inverse_scale, int32_t zero_point, int32_t lowest,
+         bool is_signed, uint8_t* y) {
   if (is_signed) return add_bytes<true>(a, b, n, inverse_scale, zero_point, lowest, y);
   return add_bytes<false>(a, b, n, inverse_scale, zero_point, lowest, y);
 }

@@ -28,25 +28,49 @@ TORCHQ_INLINE I32 activation_flip(const GemmArgs& args, bool signed_domain) {
 }
 
 template <typename DotT, int kRows, int kPanels>
+TORCHQ_INLINE void step(const uint8_t* const (&a)[kRows], int64_t k, const int8_t* panel, int64_t stride, I32 flip,
+                        I32 (&acc)[kRows][kPanels]) {
+  typename DotT::Weight w[kPanels];
+#pragma GCC unroll 8
+  for (int p = 0; p < kPanels; ++p) w[p] = DotT::load_weight(panel + p * stride);
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    const typename DotT::Activation x = DotT::load_activation(a[r] + k, flip);
+#pragma GCC unroll 8
+    for (int p = 0; p < kPanels; ++p) DotT::multiply_add(acc[r][p], x, w[p]);
+  }
+}
+
+// A few accumulators would wait for each other: then odd steps get a set of their own.
+template <typename DotT, int kRows, int kPanels>
 TORCHQ_INLINE void accumulate(const GemmArgs& args, const Columns& columns, int64_t row, I32 flip,
                               I32 (&acc)[kRows][kPanels]) {
+  constexpr bool kTwoSets = kRows * kPanels <= kMaxDoubled;
   const int8_t* panel = columns.panels;
   const int64_t stride = columns.panel_stride;
+  I32 odd[kRows][kPanels];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 8
+    for (int p = 0; p < kPanels; ++p) odd[r][p] = set(int32_t{0});
   for (int64_t tap = 0; tap < args.taps; ++tap) {
     const uint8_t* a[kRows];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) a[r] = args.row_pointers[tap * args.row_pitch + row + r];
-    for (int64_t k = 0; k < args.tap_bytes; k += 4, panel += 64) {
-      typename DotT::Weight w[kPanels];
-#pragma GCC unroll 8
-      for (int p = 0; p < kPanels; ++p) w[p] = DotT::load_weight(panel + p * stride);
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        const typename DotT::Activation x = DotT::load_activation(a[r] + k, flip);
-#pragma GCC unroll 8
-        for (int p = 0; p < kPanels; ++p) DotT::multiply_add(acc[r][p], x, w[p]);
+    int64_t k = 0;
+    if constexpr (kTwoSets) {
+      for (; k + 8 <= args.tap_bytes; k += 8, panel += 128) {
+        step<DotT>(a, k, panel, stride, flip, acc);
+        step<DotT>(a, k + 4, panel + 64, stride, flip, odd);
       }
     }
+    for (; k < args.tap_bytes; k += 4, panel += 64) step<DotT>(a, k, panel, stride, flip, acc);
+  }
+  if constexpr (kTwoSets) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 8
+      for (int p = 0; p < kPanels; ++p) acc[r][p] = acc[r][p] + odd[r][p];
   }
 }
 
@@ -79,8 +103,7 @@ struct ToBytes {
   }
 
   template <typename DotT, int kRows, int kPanels>
-  static TORCHQ_INLINE void start(const GemmArgs&, const Columns& columns, int64_t,
-                                  I32 (&acc)[kRows][kPanels]) {
+  static TORCHQ_INLINE void start(const GemmArgs&, const Columns& columns, int64_t, I32 (&acc)[kRows][kPanels]) {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 8
@@ -120,7 +143,8 @@ struct ToFloat {
       const int64_t part = columns.count - 16 * p;
       if (part <= 0) break;
       columns.start[p] = load_part(args.column_sums + column, part);
-      columns.bias[p] = args.bias != nullptr ? load_part(args.bias + column, part) : set(0.0f);
+      columns.bias[p] =
+          args.bias != nullptr ? load_part(args.bias + column, part) : set(-0.0f);  // x + -0 is x, +0 and -0 too
       columns.scale[p] = load_part(args.weight_scales + column, part);
     }
   }
@@ -130,8 +154,7 @@ struct ToFloat {
                                   I32 (&acc)[kRows][kPanels]) {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const I32 zero_point =
-          set(-shifted_zero_point(args, DotT::kSignedActivations, args.row_zero_points[row + r]));
+      const I32 zero_point = set(-shifted_zero_point(args, DotT::kSignedActivations, args.row_zero_points[row + r]));
 #pragma GCC unroll 8
       for (int p = 0; p < kPanels; ++p) acc[r][p] = zero_point * columns.start[p];
     }

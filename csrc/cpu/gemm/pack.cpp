@@ -8,25 +8,31 @@ namespace {
 constexpr uint32_t kMagic = 0x31575154;  // "TQW1"
 constexpr uint32_t kVersion = 1;
 
-// Calls visit(weight index, packed offset) for every weight of one column.
+// Calls visit(weight index, packed offset) for every weight of one output channel.
 template <typename Visit>
-void for_each_weight(const PackedHeader& header, int64_t group, int64_t column, Visit visit) {
+void for_each_weight(const PackedHeader& header, int64_t channel, Visit visit) {
   const int64_t taps = header.taps();
-  const int64_t row = (group * header.columns + column) * header.k * taps;
+  const int64_t row = channel * header.k * taps;
+  const int64_t column = header.depthwise() ? channel : channel % header.columns;
+  const int64_t group = header.depthwise() ? 0 : channel / header.columns;
   const int64_t panel = (group * header.group_panels() + column / kPanelColumns) * header.panel_bytes();
   for (int64_t k = 0; k < header.k; ++k) {
     for (int64_t tap = 0; tap < taps; ++tap) {
-      const int64_t depth = tap * header.k + k;
-      visit(row + k * taps + tap,
-            panel + (depth / 4 * kPanelColumns + column % kPanelColumns) * 4 + depth % 4);
+      const int64_t depth = header.row_quads() ? tap / 3 * 4 + tap % 3 : tap * header.k + k;
+      visit(row + k * taps + tap, panel + (depth / 4 * kPanelColumns + column % kPanelColumns) * 4 + depth % 4);
     }
   }
 }
 
+// Where a channel's sum and zero point are.
+int64_t column_index(const PackedHeader& header, int64_t channel) {
+  if (header.depthwise()) return channel;
+  return channel / header.columns * header.group_panels() * kPanelColumns + channel % header.columns;
+}
+
 }  // namespace
 
-PackedHeader packed_header(int64_t groups, int64_t columns, int64_t k, const int64_t (&kernel)[3],
-                           bool zero_points) {
+PackedHeader packed_header(int64_t groups, int64_t columns, int64_t k, const int64_t (&kernel)[3], bool zero_points) {
   PackedHeader header{};
   header.magic = kMagic;
   header.version = kVersion;
@@ -40,6 +46,10 @@ PackedHeader packed_header(int64_t groups, int64_t columns, int64_t k, const int
 
 PackedWeight::PackedWeight(const uint8_t* data, int64_t bytes, const char** error) : header_{}, data_(data) {
   *error = nullptr;
+  if (reinterpret_cast<uintptr_t>(data) % alignof(int32_t) != 0) {
+    *error = "its address is no multiple of 4";
+    return;
+  }
   if (bytes < static_cast<int64_t>(sizeof(PackedHeader))) {
     *error = "it is shorter than a packed weight's header";
     return;
@@ -70,38 +80,33 @@ const int32_t* PackedWeight::zero_points(int64_t group) const {
 }
 
 const uint8_t* PackedWeight::flags(int64_t group) const {
-  return data_ + header_.total_bytes() - header_.groups * header_.group_panels() +
-         group * header_.group_panels();
+  return data_ + header_.total_bytes() - header_.total_panels() + group * header_.group_panels();
 }
 
-void pack_weight(const PackedHeader& header, const int8_t* weight, const int32_t* zero_points,
-                 uint8_t* packed) {
+void pack_weight(const PackedHeader& header, const int8_t* weight, const int32_t* zero_points, uint8_t* packed) {
   std::memset(packed, 0, static_cast<size_t>(header.total_bytes()));
   std::memcpy(packed, &header, sizeof(header));
   const char* error;
   const PackedWeight view(packed, header.total_bytes(), &error);
   auto* panels = reinterpret_cast<int8_t*>(packed + sizeof(PackedHeader));
-  for (int64_t group = 0; group < header.groups; ++group) {
-    auto* sums = const_cast<int32_t*>(view.column_sums(group));
-    auto* zeros = const_cast<int32_t*>(view.zero_points(group));
-    auto* flags = const_cast<uint8_t*>(view.flags(group));
-    for (int64_t column = 0; column < header.columns; ++column) {
-      for_each_weight(header, group, column, [&](int64_t from, int64_t to) {
-        panels[to] = weight[from];
-        sums[column] += weight[from];
-        if (weight[from] == -128) flags[column / kPanelColumns] = 1;
-      });
-      if (zeros != nullptr) zeros[column] = zero_points[group * header.columns + column];
-    }
+  auto* sums = const_cast<int32_t*>(view.column_sums(0));
+  auto* zeros = const_cast<int32_t*>(view.zero_points(0));
+  auto* flags = const_cast<uint8_t*>(view.flags(0));
+  for (int64_t channel = 0; channel < int64_t{header.groups} * header.columns; ++channel) {
+    const int64_t column = column_index(header, channel);
+    for_each_weight(header, channel, [&](int64_t from, int64_t to) {
+      panels[to] = weight[from];
+      sums[column] += weight[from];
+      if (weight[from] == -128) flags[column / kPanelColumns] = 1;
+    });
+    if (zeros != nullptr) zeros[column] = zero_points[channel];
   }
 }
 
 void unpack_weight(const PackedWeight& packed, int8_t* weight) {
   const PackedHeader& header = packed.header();
-  for (int64_t group = 0; group < header.groups; ++group)
-    for (int64_t column = 0; column < header.columns; ++column)
-      for_each_weight(header, group, column,
-                      [&](int64_t to, int64_t from) { weight[to] = packed.panels(0)[from]; });
+  for (int64_t channel = 0; channel < int64_t{header.groups} * header.columns; ++channel)
+    for_each_weight(header, channel, [&](int64_t to, int64_t from) { weight[to] = packed.panels(0)[from]; });
 }
 
 }  // namespace torchq

@@ -4,15 +4,16 @@
 // sixteen columns in a row, one vector. It is done once, when a module is made; the bytes can be saved,
 // mapped and used on any machine. One buffer holds everything that a kernel needs to know about a weight:
 //
-//   PackedHeader                                                   64 bytes
-//   panels       [groups][ceil(columns/16)][ceil(taps*k/4)][16][4]  int8, zero-padded
-//   column_sums  [groups][columns rounded up to 16]                int32, sum of a column's weights
-//   zero_points  the same shape                                    int32, only if some are not 0
-//   flags        [groups][ceil(columns/16)]                        uint8, 1 if the panel holds a -128
+//   PackedHeader                                                          64 bytes
+//   panels       [groups][ceil(columns/16)][ceil(taps*k/4)][16][4]        int8, zero-padded
+//   column_sums  [groups][columns rounded up to 16]                       int32, sum of a column's weights
+//   zero_points  the same shape                                           int32, only if some are not 0
+//   flags        [groups][ceil(columns/16)]                               uint8, 1 if the panel holds a -128
 //
 // A linear weight [N, K] has one group, one tap and k = K. A convolution weight [O, I/groups, *kernel] has
 // columns = O/groups per group, k = I/groups, and a tap per kernel position; its depth runs over taps, then
-// k.
+// k. A depthwise weight [O, 1, KH, KW] is one group of O columns; three-wide kernel rows take four bytes
+// each.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +22,7 @@ namespace torchq {
 
 constexpr int64_t kPanelColumns = 16;
 
-inline int64_t round_up(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
+inline int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 struct PackedHeader {
   uint32_t magic;
@@ -36,21 +35,26 @@ struct PackedHeader {
   int32_t reserved[7];
 
   int64_t taps() const { return int64_t{kernel[0]} * kernel[1] * kernel[2]; }
-  int64_t depth() const { return round_up(taps() * k, 4); }
-  int64_t group_panels() const { return (columns + kPanelColumns - 1) / kPanelColumns; }
+  // One input and one output channel per group, in 2-d: the channels are then the columns of a single group.
+  bool depthwise() const { return groups > 1 && columns == 1 && k == 1 && kernel[0] == 1; }
+  // Depthwise kernel rows of three take a quad each; other depthwise taps go in order.
+  bool row_quads() const { return depthwise() && kernel[2] == 3; }
+  int64_t depth() const { return row_quads() ? int64_t{kernel[1]} * 4 : round_up(taps() * k, 4); }
+  int64_t panel_groups() const { return depthwise() ? 1 : groups; }
+  int64_t group_panels() const { return round_up(depthwise() ? groups : columns, kPanelColumns) / kPanelColumns; }
   int64_t panel_bytes() const { return depth() * kPanelColumns; }
-  int64_t total_columns() const { return groups * group_panels() * kPanelColumns; }
-  int64_t panels_bytes() const { return groups * group_panels() * panel_bytes(); }
+  int64_t total_panels() const { return panel_groups() * group_panels(); }
+  int64_t total_columns() const { return total_panels() * kPanelColumns; }
+  int64_t panels_bytes() const { return total_panels() * panel_bytes(); }
   int64_t total_bytes() const {
     return static_cast<int64_t>(sizeof(PackedHeader)) + panels_bytes() +
-           total_columns() * 4 * (has_zero_points ? 2 : 1) + groups * group_panels();
+           total_columns() * 4 * (has_zero_points ? 2 : 1) + total_panels();
   }
 };
 static_assert(sizeof(PackedHeader) == 64, "the panels start on a cache line");
 
 // Fills in magic and version.
-PackedHeader packed_header(int64_t groups, int64_t columns, int64_t k, const int64_t (&kernel)[3],
-                           bool zero_points);
+PackedHeader packed_header(int64_t groups, int64_t columns, int64_t k, const int64_t (&kernel)[3], bool zero_points);
 
 // A view of a packed buffer. Sections are those of one group.
 class PackedWeight {
@@ -71,8 +75,7 @@ class PackedWeight {
 
 // weight: [groups * columns, k, *kernel] contiguous; zero_points: [groups * columns] or null; packed:
 // total_bytes().
-void pack_weight(const PackedHeader& header, const int8_t* weight, const int32_t* zero_points,
-                 uint8_t* packed);
+void pack_weight(const PackedHeader& header, const int8_t* weight, const int32_t* zero_points, uint8_t* packed);
 void unpack_weight(const PackedWeight& packed, int8_t* weight);
 
 }  // namespace torchq

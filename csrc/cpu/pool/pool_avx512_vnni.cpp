@@ -10,6 +10,5 @@ TORCHQ_BEGIN_AVX512_VNNI
 #include "pool_body.h"
 TORCHQ_END_AVX512_VNNI
 
-const torchq::PoolKernels torchq::pool__avx512_vnni = {torchq::avx512_vnni::max_pool,
-                                                       torchq::avx512_vnni::avg_pool};
+const torchq::PoolKernels torchq::pool__avx512_vnni = {torchq::avx512_vnni::max_pool, torchq::avx512_vnni::avg_pool};
 #endif

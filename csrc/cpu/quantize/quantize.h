@@ -14,8 +14,8 @@ struct QuantizeKernels {
   // fused:      q[i] = sat(rne(fma(x[i], inverse_scale, zero_point)))
   // otherwise:  q[i] = sat(rne(float32(x[i] * inverse_scale) + zero_point))
   // NaN gives qmax. With `per_element` the scale and zero point arrays hold n entries, else one.
-  void (*quantize)(const float* x, int64_t n, const float* inverse_scale, const float* zero_point,
-                   bool per_element, bool fused, Storage storage, void* q);
+  void (*quantize)(const float* x, int64_t n, const float* inverse_scale, const float* zero_point, bool per_element,
+                   bool fused, Storage storage, void* q);
   // x[i] = float(q[i] - zero_point) * scale, the difference exact and rounded once
   void (*dequantize)(const void* q, int64_t n, float scale, int32_t zero_point, Storage storage, float* x);
   // Lowers *least and raises *most to the range of x[0..n); both become NaN if a value is NaN or infinite.

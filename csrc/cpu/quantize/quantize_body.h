@@ -7,8 +7,7 @@ TORCHQ_INLINE F32 channel_values(const float* p, int64_t i, int64_t n) {
 }
 
 template <bool kFused, bool kPerElement>
-TORCHQ_INLINE F32 scaled(const float* x, const float* inverse_scale, const float* zero_point, int64_t i,
-                         int64_t n) {
+TORCHQ_INLINE F32 scaled(const float* x, const float* inverse_scale, const float* zero_point, int64_t i, int64_t n) {
   const F32 inverse = channel_values<kPerElement>(inverse_scale, i, n);
   const F32 zero = channel_values<kPerElement>(zero_point, i, n);
   const F32 value = load_part(x + i, n);
@@ -16,14 +15,13 @@ TORCHQ_INLINE F32 scaled(const float* x, const float* inverse_scale, const float
 }
 
 template <bool kFused, bool kPerElement>
-void quantize_bytes(const float* x, int64_t n, const float* inverse_scale, const float* zero_point,
-                    bool is_signed, uint8_t* q) {
+void quantize_bytes(const float* x, int64_t n, const float* inverse_scale, const float* zero_point, bool is_signed,
+                    uint8_t* q) {
   const ByteRange range = byte_range(0, is_signed ? -128 : 0, is_signed);
   int64_t i = 0;
   for (; i + 64 <= n; i += 64) {
     F32 y[4];
-    for (int j = 0; j < 4; ++j)
-      y[j] = scaled<kFused, kPerElement>(x, inverse_scale, zero_point, i + 16 * j, 16);
+    for (int j = 0; j < 4; ++j) y[j] = scaled<kFused, kPerElement>(x, inverse_scale, zero_point, i + 16 * j, 16);
     store_bytes(q + i, y, range, 64);
   }
   for (; i < n; i += 16) {
@@ -34,8 +32,8 @@ void quantize_bytes(const float* x, int64_t n, const float* inverse_scale, const
 }
 
 template <bool kFused, bool kPerElement>
-void quantize_to(const float* x, int64_t n, const float* inverse_scale, const float* zero_point,
-                 Storage storage, void* q) {
+void quantize_to(const float* x, int64_t n, const float* inverse_scale, const float* zero_point, Storage storage,
+                 void* q) {
   if (storage != Storage::s32)
     return quantize_bytes<kFused, kPerElement>(x, n, inverse_scale, zero_point, storage == Storage::s8,
                                                static_cast<uint8_t*>(q));
@@ -46,8 +44,8 @@ void quantize_to(const float* x, int64_t n, const float* inverse_scale, const fl
   }
 }
 
-void quantize(const float* x, int64_t n, const float* inverse_scale, const float* zero_point,
-              bool per_element, bool fused, Storage storage, void* q) {
+void quantize(const float* x, int64_t n, const float* inverse_scale, const float* zero_point, bool per_element,
+              bool fused, Storage storage, void* q) {
   if (fused && per_element) return quantize_to<true, true>(x, n, inverse_scale, zero_point, storage, q);
   if (fused) return quantize_to<true, false>(x, n, inverse_scale, zero_point, storage, q);
   if (per_element) return quantize_to<false, true>(x, n, inverse_scale, zero_point, storage, q);
@@ -63,11 +61,9 @@ TORCHQ_INLINE void dequantize_bytes(const T* q, int64_t n, float scale, int32_t 
 }
 
 void dequantize(const void* q, int64_t n, float scale, int32_t zero_point, Storage storage, float* x) {
-  if (storage == Storage::u8)
-    return dequantize_bytes(static_cast<const uint8_t*>(q), n, scale, zero_point, x);
+  if (storage == Storage::u8) return dequantize_bytes(static_cast<const uint8_t*>(q), n, scale, zero_point, x);
   if (storage == Storage::s8) return dequantize_bytes(static_cast<const int8_t*>(q), n, scale, zero_point, x);
-  for (int64_t i = 0; i < n; ++i)
-    x[i] = dequantize_int32(static_cast<const int32_t*>(q)[i], scale, zero_point);
+  for (int64_t i = 0; i < n; ++i) x[i] = dequantize_int32(static_cast<const int32_t*>(q)[i], scale, zero_point);
 }
 
 void min_max(const float* x, int64_t n, float* least, float* most) {

@@ -7,5 +7,5 @@ TORCHQ_BEGIN_SCALAR
 #include "quantize_body.h"
 TORCHQ_END_SCALAR
 
-const torchq::QuantizeKernels torchq::quantize__scalar = {
-    torchq::scalar::quantize, torchq::scalar::dequantize, torchq::scalar::min_max};
+const torchq::QuantizeKernels torchq::quantize__scalar = {torchq::scalar::quantize, torchq::scalar::dequantize,
+                                                          torchq::scalar::min_max};

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torchq import ops
 from torchq.nn.quantized.conversion import output_qparams
 from torchq.nn.quantized.state import QuantizedOutputModule
-from torchq.qtensor import QTensor
+from torchq.qtensor import QTensor, float_fallback
 
 
 class FloatFunctional(nn.Module):
@@ -64,8 +64,9 @@ class FloatFunctional(nn.Module):
 class QFunctional(QuantizedOutputModule):
     """The operations of ``FloatFunctional`` on quantized tensors.
 
-    ``add`` and ``add_relu`` are exact by docs/numerics.md. ``mul``, ``cat`` and ``matmul`` dequantize, compute
-    in float32 and quantize; ``cat`` copies what has the output's scale and zero point already. Results have the
+    ``add`` and ``add_relu`` are exact by docs/numerics.md. ``cat`` copies what has the output's scale and zero point
+    already, and dequantizes and quantizes what has not. ``mul`` and ``matmul`` are computed in float32 and counted as
+    float fallbacks (``torchq.float_fallbacks``). Results have the
     module's scale and zero point, and the dtype of the inputs, which must be that of the output.
 
     State: that of ``QuantizedOutputModule``.
@@ -109,7 +110,7 @@ class QFunctional(QuantizedOutputModule):
     def mul(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x * y``."""
         self._check("mul", x, y)
-        return self._quantized(x.dequantize() * y.dequantize())
+        return self._quantized(float_fallback(torch.mul, (x, y), {}))
 
     def mul_scalar(self, x: QTensor, y: float) -> QTensor:
         """Returns ``x * y`` for a number ``y``, by scaling the scale; a negative one mirrors the integers."""
@@ -130,7 +131,7 @@ class QFunctional(QuantizedOutputModule):
     def matmul(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x @ y``."""
         self._check("matmul", x, y)
-        return self._quantized(torch.matmul(x.dequantize(), y.dequantize()))
+        return self._quantized(float_fallback(torch.matmul, (x, y), {}))
 
     @classmethod
     def from_float(cls, mod: FloatFunctional) -> "QFunctional":

@@ -1,0 +1,136 @@
+"""What the compiler and the linker made of the sources: which instructions stand where, and what is exported."""
+
+import itertools
+import platform
+import re
+from pathlib import Path
+
+import pytest
+
+from csrc.disassembly import Instruction, exported, functions, innermost_loops, level_of, symbols
+
+CPU = Path(__file__).parents[2] / "csrc" / "cpu"
+BEST_FIRST = ["avx512_vnni", "avx2", "neon_dot", "scalar"]
+x86_only = pytest.mark.skipif(platform.machine() != "x86_64", reason="reads x86 instructions")
+
+
+def listed_kernels(path: Path) -> tuple[list[str], list[str]]:
+    """The levels of a family's list, those of all architectures and those of this one."""
+    everywhere, here, active = [], [], True
+    for line in path.read_text().splitlines():
+        if line.startswith(("#if", "#elif")):
+            active = f"__{platform.machine()}__" in line
+        elif line.startswith("#endif"):
+            active = True
+        elif row := re.match(r"KERNELS\((\w+)\)", line):
+            everywhere.append(row.group(1))
+            here += [row.group(1)] if active else []
+    return everywhere, here
+
+
+FAMILIES = {path.parent.name: listed_kernels(path) for path in sorted(CPU.glob("*/kernels.inc"))}
+
+
+def is_vex(instruction: Instruction) -> bool:
+    """Whether the instruction needs AVX, AVX2, FMA or AVX-512: all of those have a mnemonic that begins with v."""
+    return instruction.mnemonic.startswith("v") or bool(re.search(r"%[yz]mm\d|%k[0-7]\b", instruction.text))
+
+
+def is_evex(instruction: Instruction) -> bool:
+    """Whether the instruction needs AVX-512: by its registers."""
+    return bool(re.search(r"%zmm\d|%k[0-7]\b|%[xy]mm(1[6-9]|2\d|3[01])\b", instruction.text))
+
+
+def leaks(forbidden, allowed_levels: set[str]) -> dict[str, str]:
+    """The first forbidden instruction of each function outside the levels."""
+    found = {}
+    for name, body in functions().items():
+        if level_of(name) not in allowed_levels:
+            first = next(filter(forbidden, body), None)
+            if first is not None:
+                found[name] = first.text
+    return found
+
+
+@x86_only
+def test_vector_instructions_stand_in_their_namespaces_only():
+    assert leaks(is_vex, {"avx2", "avx512_vnni"}) == {}
+
+
+@x86_only
+def test_avx512_instructions_stand_in_their_namespace_only():
+    assert leaks(is_evex, {"avx512_vnni"}) == {}
+
+
+@x86_only
+@pytest.mark.parametrize(("level", "register"), [("avx2", "%ymm"), ("avx512_vnni", "%zmm")])
+def test_levels_use_their_registers(level, register):
+    """The leak tests would pass on a library without kernels."""
+    using = [
+        name
+        for name, body in functions().items()
+        if level_of(name) == level and any(register in instruction.text for instruction in body)
+    ]
+    assert len(using) >= len(FAMILIES)
+
+
+def test_scalar_level_is_there():
+    assert any(level_of(name) == "scalar" for name in functions())
+
+
+def test_no_weak_symbol_belongs_to_a_level():
+    """The linker may take a weak function from any file, or from another library."""
+    weak = [name for kind, name in symbols() if kind in "WwVvu" and level_of(name) in BEST_FIRST]
+    assert weak == []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_listed_kernels_are_in_the_library(family):
+    names = {name for _, name in symbols()}
+    for level in FAMILIES[family][1]:
+        kernel = f"{family}__{level}"
+        assert f"_ZN6torchq{len(kernel)}{kernel}E" in names
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_kernel_files_are_listed_best_first(family):
+    listed = FAMILIES[family][0]
+    files = {path.stem.removeprefix(f"{family}_") for path in (CPU / family).glob(f"{family}_*.cpp")}
+    assert set(listed) == files & set(BEST_FIRST)
+    assert listed == sorted(listed, key=BEST_FIRST.index)
+
+
+def test_every_family_has_a_list():
+    folders = {path.parent.name for path in CPU.glob("*/*_scalar.cpp")}
+    assert folders == set(FAMILIES)
+
+
+def test_exports_are_the_capability_functions_only():
+    """The operators register themselves; weak symbols of the standard library are exported by every C++ library."""
+    mine = {name for _, name in exported() if not re.match(r"_Z\w*?(St|9__gnu_cxx)", name)}
+    from_the_linker = {"__bss_start", "_edata", "_end", "_init", "_fini"}
+    assert mine - from_the_linker == {
+        "torchq_get_cpu_capability",
+        "torchq_get_detected_cpu_capability",
+        "torchq_set_cpu_capability",
+    }
+
+
+TILES = list(itertools.product(("ToBytes", "ToFloat"), range(1, 7), range(1, 5)))
+
+
+@x86_only
+@pytest.mark.parametrize(("output", "rows", "panels"), TILES, ids=lambda value: str(value))
+def test_inner_loop_of_the_product_stays_off_the_stack(output, rows, panels):
+    """A spilled accumulator costs more than the product it holds."""
+    pattern = re.compile(rf"_ZN6torchq11avx512_vnni.*run_tiles.*{output}.*Li{rows}ELi{panels}E")
+    found = [body for name, body in functions().items() if pattern.match(name)]
+    assert len(found) == 1
+    (body,) = found
+    # %rbp is a register like others unless the function keeps its frame there.
+    stack = r"\(%rsp|\(%rbp" if any("mov    %rsp,%rbp" in line.text for line in body) else r"\(%rsp"
+    loops = [loop for loop in innermost_loops(body) if any(line.mnemonic == "vpdpbusd" for line in loop)]
+    assert loops
+    for loop in loops:
+        assert sum(line.mnemonic == "vpdpbusd" for line in loop) % (rows * panels) == 0
+        assert [line.text for line in loop if re.search(stack, line.text)] == []

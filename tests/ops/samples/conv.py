@@ -1,0 +1,149 @@
+"""Samples of conv2d and conv2d_dequantize."""
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ops.samples.sample import Sample
+from ops.samples.values import BYTES, INT8, UINT8, full_range, layouts, scales, short
+
+
+def convolutions(
+    name: str,
+    x: Tensor,
+    kernel: tuple[int, int, int],
+    *,
+    seed: int = 0,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+    weight: Tensor | None = None,
+    zero_point: int | None = None,
+    output_dtype: torch.dtype = UINT8,
+    with_bias: bool = False,
+    asymmetric: bool = False,
+    relu: bool = False,
+    **marks: bool,
+) -> Iterator[Sample]:
+    """A call of conv2d and the same call of conv2d_dequantize; ``kernel`` is output channels, height, width."""
+    channels, height, width = kernel
+    if weight is None:
+        weight = full_range(channels, x.shape[1] // groups, height, width, dtype=INT8, seed=seed + 1)
+    zero_point = int(full_range(dtype=x.dtype, seed=seed + 2)) if zero_point is None else zero_point
+    output_scale = 0.05 * 0.026 * 100 * math.sqrt(weight[0].numel())
+    bias = torch.randn(channels, generator=torch.Generator().manual_seed(seed)) * 30 * output_scale
+    arguments = {"input": x, "input_scale": 0.05, "input_zero_point": zero_point, "weight": weight}
+    arguments |= {"weight_scales": scales(channels, seed), "bias": bias if with_bias else None}
+    arguments |= {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    output = {"output_scale": output_scale, "output_zero_point": int(full_range(dtype=output_dtype, seed=seed + 3))}
+    zero_points = full_range(channels, dtype=INT8, seed=seed + 4).long() if asymmetric else None
+    last = {"relu": relu, "weight_zero_points": zero_points}
+    yield Sample("conv2d", name, arguments | output | {"output_dtype": output_dtype} | last, **marks)
+    if output_dtype == UINT8:
+        yield Sample("conv2d_dequantize", name, arguments | last, **marks)
+
+
+def option_samples() -> Iterator[Sample]:
+    """Every mixture of the options on one shape."""
+    for number, (dtype, output_dtype, with_bias, relu, asymmetric) in enumerate(
+        itertools.product(BYTES, BYTES, (False, True), (False, True), (False, True))
+    ):
+        words = [short(dtype), "to", short(output_dtype)]
+        words += ["bias"] * with_bias + ["relu"] * relu + ["asymmetric"] * asymmetric
+        options = {"output_dtype": output_dtype, "with_bias": with_bias, "relu": relu, "asymmetric": asymmetric}
+        x = full_range(2, 5, 6, 7, dtype=dtype, seed=number)
+        kernel = {"kernel": (18, 3, 2), "padding": (1, 1), "stride": (1, 2)}
+        yield from convolutions("-".join(words), x, **kernel, **options, seed=number, typical=number in (0, 7, 26))
+
+
+def window_samples() -> Iterator[Sample]:
+    for seed, (name, image, kernel, window) in enumerate(
+        (
+            ("pointwise", (2, 8, 5, 5), (17, 1, 1), {}),
+            ("pointwise-stride", (1, 8, 7, 6), (17, 1, 1), {"stride": (2, 3)}),
+            ("pointwise-padded", (1, 8, 3, 3), (5, 1, 1), {"padding": (1, 2)}),
+            ("wide-kernel", (1, 4, 5, 9), (6, 1, 7), {"padding": (0, 3)}),
+            ("tall-kernel", (1, 4, 9, 5), (6, 7, 1), {"padding": (3, 0)}),
+            ("even-kernel", (1, 6, 7, 7), (6, 2, 4), {"stride": (2, 1)}),
+            ("first-layer", (1, 3, 20, 19), (17, 7, 7), {"stride": (2, 2), "padding": (3, 3)}),
+            ("dilation", (1, 4, 12, 11), (7, 3, 2), {"stride": (1, 2), "padding": (2, 0), "dilation": (2, 3)}),
+            ("dilation-of-a-run", (1, 3, 12, 11), (7, 3, 5), {"padding": (1, 1), "dilation": (3, 1)}),
+            ("padding-beyond-the-kernel", (1, 5, 3, 4), (9, 3, 3), {"padding": (4, 5)}),
+            ("kernel-of-the-whole-image", (2, 5, 4, 3), (16, 4, 3), {}),
+            ("one-pixel", (2, 20, 1, 1), (16, 3, 3), {"padding": (1, 1)}),
+            ("stride-over-the-end", (1, 4, 8, 8), (4, 3, 3), {"stride": (7, 6)}),
+            ("95-pixels", (1, 4, 5, 19), (8, 1, 1), {}),
+            ("96-pixels", (1, 3, 8, 12), (8, 1, 1), {}),
+            ("97-pixels", (1, 4, 97, 1), (8, 3, 1), {"padding": (1, 0)}),
+            ("chunk-across-images", (5, 3, 7, 7), (8, 3, 3), {"padding": (1, 1)}),
+            ("empty-batch", (0, 4, 5, 5), (8, 3, 3), {"padding": (1, 1)}),
+        )
+    ):
+        for asymmetric in (False, True):
+            label = name + "-asymmetric" * asymmetric
+            options = {"seed": seed, "asymmetric": asymmetric, "with_bias": seed % 2 == 0, "relu": seed % 3 == 0}
+            yield from convolutions(label, full_range(*image, seed=seed), kernel, **window, **options)
+
+
+def channel_samples() -> Iterator[Sample]:
+    for channels in (*range(1, 10), 15, 16, 17, 63, 64, 65):
+        dtype = BYTES[channels % 2]
+        x = full_range(1, channels, 5, 6, dtype=dtype, seed=channels)
+        yield from convolutions(f"input-channels-{channels}", x, (9, 3, 3), padding=(1, 1), with_bias=True)
+    for channels in (1, 2, 15, 16, 17, 31, 33, 48, 63, 64, 65, 80, 128, 129):
+        x = full_range(1, 5, 4, 4, seed=channels)
+        yield from convolutions(f"output-channels-{channels}", x, (channels, 2, 2), asymmetric=channels % 2 == 0)
+    for name, channels, outputs, groups in (
+        ("groups-of-4", 12, 24, 3),
+        ("groups-of-3", 6, 34, 2),
+        ("groups-of-16", 32, 32, 2),
+        ("groups-to-17", 8, 34, 2),
+        ("two-outputs-a-channel", 5, 10, 5),
+    ):
+        options = {"groups": groups, "padding": (1, 1), "asymmetric": groups == 2}
+        yield from convolutions(name, full_range(2, channels, 5, 6), (outputs, 3, 3), with_bias=True, **options)
+        options |= {"stride": (2, 2), "dilation": (1, 2), "relu": True, "output_dtype": INT8}
+        yield from convolutions(f"{name}-int8", full_range(1, channels, 7, 8, dtype=INT8), (outputs, 3, 3), **options)
+
+
+def extreme_samples() -> Iterator[Sample]:
+    for dtype, w in itertools.product(BYTES, (-128, -127, 127)):
+        info = torch.iinfo(dtype)
+        for name, value, zero_point in (("low", info.min, info.max), ("high", info.max, info.min)):
+            x, weight = torch.full((1, 9, 4, 4), value, dtype=dtype), torch.full((18, 9, 3, 3), w, dtype=INT8)
+            options = {"weight": weight, "zero_point": zero_point, "padding": (1, 1)}
+            yield from convolutions(f"{short(dtype)}-{name}-times-{w}", x, (18, 3, 3), **options)
+    # 65,793 = 3 * 3 * 7310 + 3: the longest sum of whole windows.
+    x, weight = torch.full((1, 7310, 3, 4), 255, dtype=UINT8), torch.full((2, 7310, 3, 3), -128, dtype=INT8)
+    yield from convolutions("longest", x, (2, 3, 3), weight=weight, zero_point=0)
+
+
+def layout_samples() -> Iterator[Sample]:
+    for channels in (3, 8):
+        for name, x in layouts(full_range(2, channels, 6, 5)).items():
+            yield from convolutions(f"{name}-{channels}", x, (9, 3, 3), padding=(1, 1))
+
+
+def parallel_samples() -> Iterator[Sample]:
+    """More than 5e6 products in each group."""
+    for name, image, kernel, options in (
+        ("dense", (2, 32, 20, 20), (40, 3, 3), {"padding": (1, 1), "with_bias": True}),
+        ("few-pixels", (1, 256, 3, 3), (320, 3, 3), {"padding": (1, 1), "asymmetric": True}),
+        ("grouped", (1, 36, 32, 32), (66, 3, 3), {"padding": (1, 1), "groups": 2}),
+        ("shallow", (1, 3, 56, 56), (64, 5, 5), {"stride": (1, 1), "relu": True}),
+    ):
+        yield from convolutions(f"large-{name}", full_range(*image), kernel, **options, parallel=True)
+
+
+SAMPLES = [
+    *option_samples(),
+    *window_samples(),
+    *channel_samples(),
+    *extreme_samples(),
+    *layout_samples(),
+    *parallel_samples(),
+]

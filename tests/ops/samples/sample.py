@@ -1,0 +1,59 @@
+"""One call of an operator and what it must give."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from torchq import ops, reference
+
+MULTIPLIES_PACKED_WEIGHT = {"linear", "linear_dequantize", "linear_dynamic", "conv2d", "conv2d_dequantize"}
+
+
+@dataclass(eq=False)
+class Sample:
+    """One call.
+
+    Attributes:
+        op: name of the operator.
+        name: what the sample is there for.
+        arguments: those of ``torchq.reference`` in order; of the operator itself where the reference lacks it.
+        given: the result of an operator that the reference lacks.
+        typical: small and plain, for tests of the plumbing rather than the numbers.
+        parallel: large enough that several threads share the work.
+    """
+
+    op: str
+    name: str
+    arguments: dict[str, Any]
+    given: Tensor | None = None
+    typical: bool = False
+    parallel: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.op}-{self.name}"
+
+    @cached_property
+    def op_arguments(self) -> tuple:
+        """The arguments of the operator: the weight packed, and with the kernel size that only it takes."""
+        arguments = dict(self.arguments)
+        if self.op not in MULTIPLIES_PACKED_WEIGHT:
+            return tuple(arguments.values())
+        weight, zero_points = arguments["weight"], arguments.pop("weight_zero_points")
+        packed = ops.pack_weight(weight, zero_points, arguments.get("groups", 1))
+        positional = []
+        for name, value in arguments.items():
+            if name == "stride":
+                positional.append(list(weight.shape[2:]))
+            positional.append(packed if name == "weight" else value)
+        return tuple(positional)
+
+    @cached_property
+    def expected(self) -> Tensor:
+        """What the operator must give, to the bit."""
+        return getattr(reference, self.op)(**self.arguments) if self.given is None else self.given
+
+    def run(self) -> Tensor:
+        """Calls the operator through its Python wrapper."""
+        return getattr(ops, self.op)(*self.op_arguments)

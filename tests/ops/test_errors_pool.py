@@ -1,0 +1,90 @@
+"""The pools refuse windows that do not fit, and name them."""
+
+import pytest
+import torch
+
+from ops.refusals import check_refusal
+from torchq import ops
+
+Q = torch.ones(2, 3, 6, 5, dtype=torch.uint8)
+WINDOW = {"kernel_size": [3, 2], "stride": [2, 1], "padding": [1, 0]}
+CALLS = {
+    "max": (ops.max_pool2d, {"input": Q} | WINDOW | {"dilation": [1, 1], "ceil_mode": False}),
+    "avg": (ops.avg_pool2d, {"input": Q, "zero_point": 3} | WINDOW | {"divisor_override": None}),
+    "adaptive-avg": (ops.adaptive_avg_pool2d, {"input": Q, "zero_point": 3, "output_size": [2, 2]}),
+}
+WINDOWED = {name: call for name, call in CALLS.items() if name != "adaptive-avg"}
+AVERAGING = {name: call for name, call in CALLS.items() if name != "max"}
+
+INPUT_CASES = {
+    "float": (Q.float(), "input must be uint8 or int8, got float32"),
+    "int32": (Q.int(), "input must be uint8 or int8, got int32"),
+    "three-dimensions": (Q[0], "input must be 4-d [N, C, H, W], got 3 dimensions"),
+    "five-dimensions": (Q[None], "input must be 4-d [N, C, H, W], got 5 dimensions"),
+    "no-rows": (Q[:, :, :0], "input must not be empty in H or W"),
+}
+WINDOW_CASES = {
+    "no-kernel": ({"kernel_size": [0, 2]}, "kernel_size, stride and dilation must be at least 1, got 0, 2 and 1"),
+    "no-stride": ({"stride": [2, 0]}, "kernel_size, stride and dilation must be at least 1, got 2, 0 and 1"),
+    "three-sizes": ({"kernel_size": [3, 2, 2]}, "kernel_size must hold 2 numbers, got 3"),
+    "three-strides": ({"stride": [3, 2, 2]}, "stride must hold 2 numbers, got 3"),
+    "three-paddings": ({"padding": [1, 0, 0]}, "padding must hold 2 numbers, got 3"),
+    "negative-padding": ({"padding": [-1, 0]}, "padding must lie in [0, kernel_size / 2], got -1 for a kernel of 3"),
+    "padding-beyond-half": ({"padding": [2, 0]}, "padding must lie in [0, kernel_size / 2], got 2 for a kernel of 3"),
+    "kernel-beyond-the-image": (
+        {"kernel_size": [9, 2]},
+        "a kernel of 9 with its dilation does not fit an input of 6 padded by 1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("function", "good"), CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize(("q", "message"), INPUT_CASES.values(), ids=INPUT_CASES)
+def test_refuses_input(function, good, q, message):
+    check_refusal(function, good, {"input": q}, message)
+
+
+@pytest.mark.parametrize(("function", "good"), WINDOWED.values(), ids=WINDOWED)
+@pytest.mark.parametrize(("changed", "message"), WINDOW_CASES.values(), ids=WINDOW_CASES)
+def test_refuses_window(function, good, changed, message):
+    check_refusal(function, good, changed, message)
+
+
+def test_max_refuses_dilation_that_spreads_the_kernel_beyond_the_image():
+    function, good = CALLS["max"]
+    message = "a kernel of 9 with its dilation does not fit an input of 6 padded by 1"
+    check_refusal(function, good, {"dilation": [4, 1]}, message)
+    check_refusal(function, good, {"dilation": [1, 0]}, "kernel_size, stride and dilation must be at least 1")
+    check_refusal(function, good, {"dilation": [1, 1, 1]}, "dilation must hold 2 numbers, got 3")
+
+
+@pytest.mark.parametrize(("function", "good"), AVERAGING.values(), ids=AVERAGING)
+def test_averages_refuse_zero_points_outside_the_dtype(function, good):
+    check_refusal(function, good, {"zero_point": 256}, "zero_point must lie in [0, 255], got 256")
+    signed = good | {"input": Q.to(torch.int8)}
+    check_refusal(function, signed, {"zero_point": 128}, "zero_point must lie in [-128, 127], got 128")
+
+
+@pytest.mark.parametrize("divisor", [0, -4], ids=str)
+def test_average_refuses_divisors_that_are_not_positive(divisor):
+    function, good = CALLS["avg"]
+    check_refusal(function, good, {"divisor_override": divisor}, f"divisor_override must be above 0, got {divisor}")
+
+
+@pytest.mark.parametrize("size", [[0, 2], [2, -1]], ids=str)
+def test_adaptive_average_refuses_empty_outputs(size):
+    function, good = CALLS["adaptive-avg"]
+    check_refusal(function, good, {"output_size": size}, f"output_size must be at least 1, got {min(size)}")
+
+
+def test_adaptive_average_refuses_three_sizes():
+    function, good = CALLS["adaptive-avg"]
+    check_refusal(function, good, {"output_size": [1, 2, 3]}, "output_size must hold 2 numbers, got 3")
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8], ids=str)
+def test_maximum_of_padding_alone_is_the_lowest_integer(dtype, cpu_capability):
+    """A dilated window can miss a small image altogether."""
+    q = torch.full((1, 17, 2, 2), 100, dtype=dtype)
+    y = ops.max_pool2d(q, [2, 2], [1, 1], [1, 1], [3, 3])
+    assert torch.equal(y, torch.full((1, 17, 1, 1), torch.iinfo(dtype).min, dtype=dtype))
