@@ -196,12 +196,13 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console()
     torch_ao = import_torch_ao()
 
+    # Threads that share a core with other work wait for each other; layers this small gain nothing from a second one.
+    torch.set_num_threads(1)
     train_images, train_labels, images, labels = load_split()
     torch.manual_seed(0)
     with torch.enable_grad():
         weights = trained_weights(DigitsNet(torchq), train_images, train_labels)
 
-    torch.set_num_threads(1)
     with console.status("calibrating and converting"):
         calibration = train_images[:CALIBRATION_IMAGES]
         # channels_last is what FP32 convolutions are fastest in.

@@ -116,7 +116,15 @@ def test_exports_are_the_capability_functions_only():
     }
 
 
-TILES = list(itertools.product(("ToBytes", "ToFloat"), range(1, 7), range(1, 5)))
+def tile_limit(name: str) -> int:
+    return int(re.search(rf"constexpr int {name} = (\d+);", (CPU / "simd_avx512.h").read_text()).group(1))
+
+
+TILES = list(
+    itertools.product(
+        ("ToBytes", "ToFloat"), range(1, tile_limit("kTileRows") + 1), range(1, tile_limit("kTilePanels") + 1)
+    )
+)
 
 
 @x86_only

@@ -85,6 +85,7 @@ DAMAGED = {
         "cut short or too long",
     ),
     "int8": (PACKED.view(torch.int8), "packed_weight must be uint8, got int8"),
+    "not-aligned": (torch.cat([PACKED[:1], PACKED])[1:], "its address is no multiple of 4"),
     "with-gaps": (torch.stack([PACKED, PACKED], 1)[:, 0], "contiguous"),
 }
 READERS = {
