@@ -37,19 +37,34 @@ void for_each_pixel(const ConvShape& shape, int64_t first, int64_t count, const 
   }
 }
 
+// Where the taps of a window are in the input, in bytes from its corner.
+std::vector<int64_t> tap_offsets(const ConvShape& shape, int64_t pixel_bytes) {
+  std::vector<int64_t> offsets;
+  for (int64_t i = 0; i < shape.kernel[0]; ++i)
+    for (int64_t j = 0; j < shape.kernel[1]; ++j)
+      offsets.push_back((i * shape.dilation[0] * shape.width + j * shape.dilation[1]) * pixel_bytes);
+  return offsets;
+}
+
 // Where whole groups of 4 channels can be read in place: a pointer per pixel and tap.
-void point_at_pixels(const ConvShape& shape, const Image& input, const uint8_t* padding_pixel, int64_t first,
-                     int64_t count, Chunk& chunk) {
+void point_at_pixels(const ConvShape& shape, const Image& input, const std::vector<int64_t>& offsets,
+                     const uint8_t* padding_pixel, int64_t first, int64_t count, Chunk& chunk) {
+  const int64_t bottom = shape.height - (shape.kernel[0] - 1) * shape.dilation[0];
+  const int64_t right = shape.width - (shape.kernel[1] - 1) * shape.dilation[1];
+  const auto taps = static_cast<int64_t>(offsets.size());
+  const int64_t* offset = offsets.data();
   for_each_pixel(shape, first, count, [&](int64_t row, int64_t image, int64_t top, int64_t left) {
     const uint8_t** pointer = chunk.pointers.data() + row;
-    for (int64_t i = 0; i < shape.kernel[0]; ++i) {
-      const int64_t y = top + i * shape.dilation[0];
-      const bool inside = y >= 0 && y < shape.height;
-      const uint8_t* line = input.data + (image * shape.height + y) * shape.width * input.pixel_bytes;
-      for (int64_t j = 0; j < shape.kernel[1]; ++j, pointer += kChunkRows) {
-        const int64_t x = left + j * shape.dilation[1];
-        *pointer = inside && x >= 0 && x < shape.width ? line + x * input.pixel_bytes : padding_pixel;
-      }
+    const uint8_t* corner = input.data + ((image * shape.height + top) * shape.width + left) * input.pixel_bytes;
+    if (top >= 0 && top < bottom && left >= 0 && left < right) {
+      for (int64_t tap = 0; tap < taps; ++tap) pointer[tap * kChunkRows] = corner + offset[tap];
+      return;
+    }
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      const int64_t y = top + tap / shape.kernel[1] * shape.dilation[0];
+      const int64_t x = left + tap % shape.kernel[1] * shape.dilation[1];
+      const bool inside = y >= 0 && y < shape.height && x >= 0 && x < shape.width;
+      pointer[tap * kChunkRows] = inside ? corner + offset[tap] : padding_pixel;
     }
   });
 }
@@ -132,6 +147,7 @@ Tensor convolve(const ConvArgs& conv, const Tensor& input, const Tensor& packed_
   }
   const bool in_place = header.k % 4 == 0;
   const std::vector<uint8_t> padding_pixel(in_place ? static_cast<size_t>(header.k) : 0, padding);
+  const std::vector<int64_t> offsets = tap_offsets(shape, shape.channels);
   for (int64_t group = 0; group < shape.groups; ++group) {
     use_group(weight, group, args);
     if (in_place) {
@@ -143,7 +159,7 @@ Tensor convolve(const ConvArgs& conv, const Tensor& input, const Tensor& packed_
     const Image image{data + group * header.k, data + pixels.numel(), shape.channels, header.k};
     run_gemm(args, header.taps() * header.k, output == nullptr, [&](int64_t first, int64_t count, Chunk& chunk) {
       if (in_place) {
-        point_at_pixels(shape, image, padding_pixel.data(), first, count, chunk);
+        point_at_pixels(shape, image, offsets, padding_pixel.data(), first, count, chunk);
       } else {
         copy_windows(shape, image, padding, header.depth(), first, count, chunk);
       }
