@@ -69,43 +69,47 @@ void point_at_pixels(const ConvShape& shape, const Image& input, const std::vect
   });
 }
 
-// Copies n bytes in blocks of 16: up to 15 more are read, if the input has them, and written.
-void copy_run(uint8_t* to, const uint8_t* from, int64_t n, const uint8_t* end) {
-  if (end - from < round_up(n, 16)) {
-    std::memcpy(to, from, static_cast<size_t>(n));
-    return;
+// Elsewhere (a first layer of 3 channels) each pixel's window is copied to one row, its taps one by one.
+void copy_taps(const ConvShape& shape, const Image& input, uint8_t padding, int64_t image, int64_t top, int64_t left,
+               uint8_t* to) {
+  for (int64_t i = 0; i < shape.kernel[0]; ++i) {
+    const int64_t y = top + i * shape.dilation[0];
+    for (int64_t j = 0; j < shape.kernel[1]; ++j, to += input.k) {
+      const int64_t x = left + j * shape.dilation[1];
+      if (y >= 0 && y < shape.height && x >= 0 && x < shape.width) {
+        const int64_t pixel = (image * shape.height + y) * shape.width + x;
+        std::memcpy(to, input.data + pixel * input.pixel_bytes, static_cast<size_t>(input.k));
+      } else {
+        std::memset(to, padding, static_cast<size_t>(input.k));
+      }
+    }
   }
-  for (int64_t i = 0; i < n; i += 16) std::memcpy(to + i, from + i, 16);
 }
 
-// Elsewhere (a first layer of 3 channels, depthwise) each pixel's window is copied to one row. Rows are
-// written in order, so that what a copy writes too much is overwritten by the next.
+// Where the pixels of a kernel row are neighbours in memory, a window inside the image is copied by kernel rows, in
+// blocks of 16 bytes: up to 15 more are read, if the input has them, and written. Rows are written in order, so that
+// what is too much is overwritten by the next.
 void copy_windows(const ConvShape& shape, const Image& input, uint8_t padding, int64_t row_bytes, int64_t first,
                   int64_t count, Chunk& chunk) {
   chunk.bytes.resize(static_cast<size_t>(kChunkRows * row_bytes + 16));
-  const bool lines_are_runs = shape.dilation[1] == 1 && input.pixel_bytes == input.k;
+  const bool runs = shape.dilation[1] == 1 && input.pixel_bytes == input.k;
+  const int64_t run = shape.kernel[1] * input.k;
+  const int64_t copied = round_up(run, 16);
+  const int64_t line = shape.dilation[0] * shape.width * input.pixel_bytes;
+  const int64_t bottom = shape.height - (shape.kernel[0] - 1) * shape.dilation[0];
+  const int64_t right = shape.width - (shape.kernel[1] - 1) * shape.dilation[1];
+  const int64_t last = (shape.kernel[0] - 1) * line + copied;  // where a window's reads end, from its corner
   for_each_pixel(shape, first, count, [&](int64_t row, int64_t image, int64_t top, int64_t left) {
     uint8_t* to = chunk.bytes.data() + row * row_bytes;
     chunk.pointers[row] = to;
-    const bool whole_lines = lines_are_runs && left >= 0 && left + shape.kernel[1] <= shape.width;
-    for (int64_t i = 0; i < shape.kernel[0]; ++i) {
-      const int64_t y = top + i * shape.dilation[0];
-      const bool inside = y >= 0 && y < shape.height;
-      const uint8_t* line = input.data + (image * shape.height + y) * shape.width * input.pixel_bytes;
-      if (inside && whole_lines) {
-        copy_run(to, line + left * input.pixel_bytes, shape.kernel[1] * input.k, input.end);
-        to += shape.kernel[1] * input.k;
-        continue;
-      }
-      for (int64_t j = 0; j < shape.kernel[1]; ++j, to += input.k) {
-        const int64_t x = left + j * shape.dilation[1];
-        if (inside && x >= 0 && x < shape.width) {
-          std::memcpy(to, line + x * input.pixel_bytes, static_cast<size_t>(input.k));
-        } else {
-          std::memset(to, padding, static_cast<size_t>(input.k));
-        }
-      }
+    const uint8_t* from = input.data + ((image * shape.height + top) * shape.width + left) * input.pixel_bytes;
+    const bool inside = top >= 0 && top < bottom && left >= 0 && left < right;
+    if (!runs || !inside || input.end - from < last) {
+      copy_taps(shape, input, padding, image, top, left, to);
+      return;
     }
+    for (int64_t i = 0; i < shape.kernel[0]; ++i, to += run, from += line)
+      for (int64_t b = 0; b < copied; b += 16) std::memcpy(to + b, from + b, 16);
   });
 }
 
