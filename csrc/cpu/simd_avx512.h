@@ -146,7 +146,12 @@ TORCHQ_INLINE void multiply_add_quads(I32& acc, I32 x, I32 w) {
   __asm__("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(x.v), "v"(w.v));
 }
 TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
-  _mm512_mask_storeu_epi8(p, n >= 64 ? ~0ull : (1ull << n) - 1, narrow_within_lanes(y, range));
+  const __m512i bytes = narrow_within_lanes(y, range);
+  if (n >= 64) {
+    _mm512_storeu_si512(p, bytes);
+  } else {
+    _mm512_mask_storeu_epi8(p, (1ull << n) - 1, bytes);
+  }
 }
 // Lanes first .. first + 3, as far as n goes.
 TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {

@@ -17,49 +17,53 @@ int64_t prepared_lines(const DepthwiseArgs& args) {
   return (args.channels + kBlock - 1) / kBlock * block_vectors(args);
 }
 
-TORCHQ_INLINE void prepare_channel(const DepthwiseArgs& args, int64_t channel, int slot, int32_t* block) {
-  const int32_t zero_point = args.input_zero_point + (args.signed_input ? 128 : 0);
-  const int32_t weight_zero = args.weight_zero_points != nullptr ? args.weight_zero_points[channel] : 0;
-  auto* values = reinterpret_cast<float*>(block);
-  // Unsigned, so that it wraps as the accumulators do.
-  const auto shift = static_cast<uint32_t>(args.taps * weight_zero) - static_cast<uint32_t>(args.column_sums[channel]);
-  block[slot] = static_cast<int32_t>(static_cast<uint32_t>(zero_point) * shift);
-  const float s = args.input_scale * args.weight_scales[channel];
-  const float bias = args.bias != nullptr ? args.bias[channel] : -0.0f;  // x + -0 is x, +0 and -0 too
-  values[kBlock + slot] = args.to_float ? bias : bias / s;
-  values[2 * kBlock + slot] = args.to_float ? s : s / args.output_scale;
-  block[3 * kBlock + slot] = weight_zero;
-  const int8_t* panel = args.panels + channel / 16 * args.quads * 64 + channel % 16 * 4;
-  int32_t* weights = block + 4 * kBlock + slot;
-  for (int64_t quad = 0; quad < args.quads; ++quad) {
-    uint32_t four;
-    __builtin_memcpy(&four, panel + quad * 64, 4);
-    *weights = static_cast<int32_t>(four);
-    weights += kBlock;
-    if (!args.pairs) continue;
-    *weights = static_cast<int32_t>(four << 8);
-    weights += kBlock;
+// Start, bias, scale and zero points of a block's channels, kBlock each, in order.
+TORCHQ_INLINE void prepare_parameters(const DepthwiseArgs& args, int64_t first, int32_t* ordered) {
+  auto* values = reinterpret_cast<float*>(ordered);
+  const I32 zero_point = set(args.input_zero_point + (args.signed_input ? 128 : 0));
+  for (int64_t i = 0; i < kBlock && first + i < args.channels; i += 16) {
+    const int64_t channel = first + i;
+    const int64_t part = args.channels - channel < 16 ? args.channels - channel : 16;
+    const I32 weight_zero =
+        args.weight_zero_points != nullptr ? load_part(args.weight_zero_points + channel, part) : set(int32_t{0});
+    const F32 s = set(args.input_scale) * load_part(args.weight_scales + channel, part);
+    F32 bias = set(-0.0f);  // x + -0 is x, +0 and -0 too
+    if (args.bias != nullptr) bias = load_part(args.bias + channel, part);
+    const I32 shift = set(args.taps) * weight_zero - load_part(args.column_sums + channel, part);
+    store_part(ordered + i, zero_point * shift, part);
+    store_part(values + kBlock + i, args.to_float ? bias : bias / s, part);
+    store_part(values + 2 * kBlock + i, args.to_float ? s : s / set(args.output_scale), part);
+    store_part(ordered + 3 * kBlock + i, weight_zero, part);
   }
 }
 
 void prepare(const DepthwiseArgs& args, void* prepared) {
   auto* block = static_cast<int32_t*>(prepared);
-  const int64_t block_size = block_vectors(args) * 16;
-  for (int64_t i = 0; i < prepared_lines(args) * 16; ++i) block[i] = 0;
-  for (int64_t first = 0; first < args.channels; first += kBlock, block += block_size) {
-    for (int vector = 0; vector < kQuadVectors; ++vector) {
-      for (int lane = 0; lane < 16; ++lane) {
-        const int64_t channel = first + quad_channel(vector, lane);
-        if (channel < args.channels) prepare_channel(args, channel, 16 * vector + lane, block);
+  for (int64_t first = 0; first < args.channels; first += kBlock, block += block_vectors(args) * 16) {
+    int32_t ordered[4 * kBlock] = {};
+    prepare_parameters(args, first, ordered);
+    for (int slot = 0; slot < kBlock; ++slot) {
+      const int64_t i = quad_channel(slot / 16, slot % 16);
+      const int64_t channel = first + i;
+      for (int field = 0; field < 4; ++field) block[field * kBlock + slot] = ordered[field * kBlock + i];
+      const int8_t* panel = args.panels + channel / 16 * args.quads * 64 + channel % 16 * 4;
+      int32_t* weights = block + 4 * kBlock + slot;
+      for (int64_t quad = 0; quad < args.quads; ++quad, panel += 64) {
+        uint32_t four = 0;
+        if (channel < args.channels) __builtin_memcpy(&four, panel, 4);
+        *weights = static_cast<int32_t>(four);
+        weights += kBlock;
+        if (!args.pairs) continue;
+        *weights = static_cast<int32_t>(four << 8);
+        weights += kBlock;
       }
     }
   }
 }
 
 template <int kPixels>
-TORCHQ_INLINE void accumulate(const DepthwiseArgs& args, const uint8_t* const* pixels, int64_t channel,
+TORCHQ_INLINE void accumulate(const DepthwiseArgs& args, const uint8_t* const* pixels, int64_t channel, int64_t part,
                               const int32_t* block, I32 (&acc)[kPixels][kQuadVectors]) {
-  const int64_t part = args.channels - channel;
   const int32_t* weights = block + 4 * kBlock;
   for (int64_t quad = 0; quad < args.quads; ++quad, pixels += 4) {
     I32 x[kQuadVectors];
@@ -77,8 +81,7 @@ TORCHQ_INLINE void accumulate(const DepthwiseArgs& args, const uint8_t* const* p
 // off.
 template <int kPixels>
 TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const uint8_t* const* pixels, int64_t channel,
-                                               const int32_t* block, I32 (&acc)[kPixels][kQuadVectors]) {
-  const int64_t part = args.channels - channel;
+                                               int64_t part, const int32_t* block, I32 (&acc)[kPixels][kQuadVectors]) {
   for (int64_t quad = 0; quad < args.quads; ++quad, pixels += 4) {
     I32 x[kQuadVectors];
     load_quads(pixels, channel, part, args.signed_input, x);
@@ -98,9 +101,9 @@ TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const 
 }
 
 template <int kPixels>
-TORCHQ_INLINE void finish(const DepthwiseArgs& args, const int32_t* block, int64_t channel, const ByteRange& range,
-                          const I32 (&acc)[kPixels][kQuadVectors], void* output, int64_t first_pixel) {
-  const int64_t part = args.channels - channel;
+TORCHQ_INLINE void finish(const DepthwiseArgs& args, const int32_t* block, int64_t channel, int64_t part,
+                          const ByteRange& range, const I32 (&acc)[kPixels][kQuadVectors], void* output,
+                          int64_t first_pixel) {
   const auto* bias = reinterpret_cast<const float*>(block + kBlock);
   const auto* scale = bias + kBlock;
 #pragma GCC unroll 2
@@ -127,19 +130,29 @@ TORCHQ_INLINE void finish(const DepthwiseArgs& args, const int32_t* block, int64
   }
 }
 
+// `part` channels from `channel` on. Inlined, so that whole blocks, where it is a constant, need no masks.
+template <int kPixels>
+TORCHQ_INLINE void run_block(const DepthwiseArgs& args, const int32_t* block, const uint8_t* const* pixels,
+                             int64_t channel, int64_t part, const ByteRange& range, void* output, int64_t first_pixel) {
+  I32 acc[kPixels][kQuadVectors];
+#pragma GCC unroll 2
+  for (int pixel = 0; pixel < kPixels; ++pixel)
+#pragma GCC unroll 4
+    for (int v = 0; v < kQuadVectors; ++v) acc[pixel][v] = load(block + 16 * v);
+  accumulate<kPixels>(args, pixels, channel, part, block, acc);
+  if (args.weight_zero_points != nullptr) subtract_weight_zero_points<kPixels>(args, pixels, channel, part, block, acc);
+  finish<kPixels>(args, block, channel, part, range, acc, output, first_pixel);
+}
+
 template <int kPixels>
 TORCHQ_INLINE void run_group(const DepthwiseArgs& args, const int32_t* block, const uint8_t* const* pixels,
                              const ByteRange& range, void* output, int64_t first_pixel) {
-  for (int64_t channel = 0; channel < args.channels; channel += kBlock, block += block_vectors(args) * 16) {
-    I32 acc[kPixels][kQuadVectors];
-#pragma GCC unroll 2
-    for (int pixel = 0; pixel < kPixels; ++pixel)
-#pragma GCC unroll 4
-      for (int v = 0; v < kQuadVectors; ++v) acc[pixel][v] = load(block + 16 * v);
-    accumulate<kPixels>(args, pixels, channel, block, acc);
-    if (args.weight_zero_points != nullptr) subtract_weight_zero_points<kPixels>(args, pixels, channel, block, acc);
-    finish<kPixels>(args, block, channel, range, acc, output, first_pixel);
-  }
+  const int64_t block_size = block_vectors(args) * 16;
+  int64_t channel = 0;
+  for (; channel + kBlock <= args.channels; channel += kBlock, block += block_size)
+    run_block<kPixels>(args, block, pixels, channel, kBlock, range, output, first_pixel);
+  if (channel < args.channels)
+    run_block<kPixels>(args, block, pixels, channel, args.channels - channel, range, output, first_pixel);
 }
 
 void run(const DepthwiseArgs& args, const void* prepared, const uint8_t* const* pixels, int64_t groups, bool odd,
