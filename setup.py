@@ -5,6 +5,7 @@ every Python, is loaded with torch.ops.load_library, and wheels carry the tag py
 """
 
 import os
+import shlex
 from pathlib import Path
 
 import torch
@@ -41,6 +42,11 @@ def headers() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for kind in ("*.h", "*.inc") for path in (ROOT / "csrc").rglob(kind))
 
 
+def _ninja_path(path: Path) -> str:
+    """The path as a build line wants it."""
+    return str(path).replace("$", "$$").replace(" ", "$ ").replace(":", "$:")
+
+
 class BuildLibrary(build_ext):
     """Compiles with ninja where it is installed, else one file after the other."""
 
@@ -67,18 +73,19 @@ class BuildLibrary(build_ext):
         folder.mkdir(parents=True, exist_ok=True)
         target = Path(self.get_ext_fullpath(ext.name)).absolute()
         compiler = os.environ.get("CXX", "g++")
-        include = " ".join(f"-isystem {path}" for path in ext.include_dirs)
-        link = " ".join([f"-L{path}" for path in ext.library_dirs] + ext.extra_link_args)
+        include = [part for path in ext.include_dirs for part in ("-isystem", path)]
+        compile_flags = shlex.join([*ext.extra_compile_args, *include]).replace("$", "$$")
+        link_flags = shlex.join([f"-L{path}" for path in ext.library_dirs] + ext.extra_link_args).replace("$", "$$")
         lines = [
-            f"rule compile\n  command = {compiler} -MMD -MF $out.d -fPIC {' '.join(ext.extra_compile_args)} {include}"
+            f"rule compile\n  command = {compiler} -MMD -MF $out.d -fPIC {compile_flags}"
             " -c $in -o $out\n  depfile = $out.d\n  deps = gcc",
-            f"rule link\n  command = {compiler} -shared $in {link} -o $out",
+            f"rule link\n  command = {compiler} -shared $in {link_flags} -o $out",
         ]
         objects = []
         for source in ext.sources:
             objects.append(f"{source}.o")
-            lines.append(f"build {objects[-1]}: compile {ROOT.absolute() / source}")
-        lines.append(f"build {target}: link {' '.join(objects)}")
+            lines.append(f"build {objects[-1]}: compile {_ninja_path(ROOT.absolute() / source)}")
+        lines.append(f"build {_ninja_path(target)}: link {' '.join(objects)}")
         (folder / "build.ninja").write_text("\n".join(lines) + "\n")
         self.spawn([ninja, "-C", str(folder), *([] if self.verbose else ["--quiet"])])
 

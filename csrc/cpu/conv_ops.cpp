@@ -55,16 +55,16 @@ void point_at_pixels(const ConvShape& shape, const Image& input, const std::vect
   const int64_t* offset = offsets.data();
   for_each_pixel(shape, first, count, [&](int64_t row, int64_t image, int64_t top, int64_t left) {
     const uint8_t** pointer = chunk.pointers.data() + row;
-    const uint8_t* corner = input.data + ((image * shape.height + top) * shape.width + left) * input.pixel_bytes;
+    const int64_t corner = ((image * shape.height + top) * shape.width + left) * input.pixel_bytes;
     if (top >= 0 && top < bottom && left >= 0 && left < right) {
-      for (int64_t tap = 0; tap < taps; ++tap) pointer[tap * kChunkRows] = corner + offset[tap];
+      for (int64_t tap = 0; tap < taps; ++tap) pointer[tap * kChunkRows] = input.data + corner + offset[tap];
       return;
     }
     for (int64_t tap = 0; tap < taps; ++tap) {
       const int64_t y = top + tap / shape.kernel[1] * shape.dilation[0];
       const int64_t x = left + tap % shape.kernel[1] * shape.dilation[1];
       const bool inside = y >= 0 && y < shape.height && x >= 0 && x < shape.width;
-      pointer[tap * kChunkRows] = inside ? corner + offset[tap] : padding_pixel;
+      pointer[tap * kChunkRows] = inside ? input.data + corner + offset[tap] : padding_pixel;
     }
   });
 }
@@ -102,12 +102,13 @@ void copy_windows(const ConvShape& shape, const Image& input, uint8_t padding, i
   for_each_pixel(shape, first, count, [&](int64_t row, int64_t image, int64_t top, int64_t left) {
     uint8_t* to = chunk.bytes.data() + row * row_bytes;
     chunk.pointers[row] = to;
-    const uint8_t* from = input.data + ((image * shape.height + top) * shape.width + left) * input.pixel_bytes;
+    const int64_t corner = ((image * shape.height + top) * shape.width + left) * input.pixel_bytes;
     const bool inside = top >= 0 && top < bottom && left >= 0 && left < right;
-    if (!runs || !inside || input.end - from < last) {
+    if (!runs || !inside || input.end - input.data < corner + last) {
       copy_taps(shape, input, padding, image, top, left, to);
       return;
     }
+    const uint8_t* from = input.data + corner;
     for (int64_t i = 0; i < shape.kernel[0]; ++i, to += run, from += line)
       for (int64_t b = 0; b < copied; b += 16) std::memcpy(to + b, from + b, 16);
   });

@@ -6,7 +6,8 @@ namespace {
 void check_pair(const char* op, const char* name, const std::vector<int64_t>& pair, int64_t least) {
   TORCHQ_CHECK(pair.size() == 2, "torchq::", op, ": ", name, " must hold 2 numbers, got ", pair.size());
   for (const int64_t value : pair)
-    TORCHQ_CHECK(value >= least, "torchq::", op, ": ", name, " must be at least ", least, ", got ", value);
+    TORCHQ_CHECK(value >= least && value <= kMaxExtent, "torchq::", op, ": ", name, " must lie in [", least, ", ",
+                 kMaxExtent, "], got ", value);
 }
 
 }  // namespace

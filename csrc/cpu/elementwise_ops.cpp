@@ -28,7 +28,8 @@ Tensor add_cpu(const Tensor& a, double a_scale, int64_t a_zero_point, const Tens
   const bool is_signed = check_bytes(op, "a", a.scalar_type());
   const Storage storage = storage_of_bytes(is_signed);
   check_dtype(op, "b", b, a.scalar_type());
-  TORCHQ_CHECK(same(a.sizes(), b.sizes()), "torchq::add: a and b must have the same shape");
+  TORCHQ_CHECK(same(a.sizes(), b.sizes()), "torchq::add: a and b must have the same shape, got ", shape_text(a.sizes()),
+               " and ", shape_text(b.sizes()));
   const Tensor left = dense(a);
   const Tensor right = laid_out_like(b, left);
   Tensor y = empty_strided(left.sizes(), left.strides(), a.scalar_type());

@@ -67,9 +67,7 @@ Isa detected_isa() {
 
 Isa current_isa() {
   const int value = level().load(std::memory_order_relaxed);
-  if (value == kUnknown)
-    throw std::runtime_error("TORCHQ_CPU_CAPABILITY is '" + std::string(std::getenv("TORCHQ_CPU_CAPABILITY")) +
-                             "'; allowed are " + all_names());
+  if (value == kUnknown) throw std::runtime_error("TORCHQ_CPU_CAPABILITY must be one of " + all_names());
   return static_cast<Isa>(value);
 }
 

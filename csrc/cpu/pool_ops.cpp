@@ -21,7 +21,7 @@ struct Span {
 
 Axis axis_of(const char* op, int64_t input, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation,
              bool ceil_mode) {
-  TORCHQ_CHECK(input >= 1, "torchq::", op, ": input must not be empty in H or W");
+  TORCHQ_CHECK(input >= 1, "torchq::", op, ": input must not be empty in H or W, got ", input);
   TORCHQ_CHECK(kernel >= 1 && stride >= 1 && dilation >= 1, "torchq::", op,
                ": kernel_size, stride and dilation must be at least 1, got ", kernel, ", ", stride, " and ", dilation);
   TORCHQ_CHECK(padding >= 0 && 2 * padding <= kernel, "torchq::", op,
@@ -79,6 +79,15 @@ void for_each_window(const Tensor& input, const Tensor& output, const SpanOf& sp
 
 void check_pair(const char* op, const char* name, const std::vector<int64_t>& pair) {
   TORCHQ_CHECK(pair.size() == 2, "torchq::", op, ": ", name, " must hold 2 numbers, got ", pair.size());
+  for (const int64_t value : pair)
+    TORCHQ_CHECK(value <= kMaxExtent, "torchq::", op, ": ", name, " must be at most ", kMaxExtent, ", got ", value);
+}
+
+// The sum of a window is an exact int32.
+void check_window(const char* op, int64_t pixels) {
+  constexpr int64_t kMaxPixels = INT32_MAX / 255;
+  TORCHQ_CHECK(pixels <= kMaxPixels, "torchq::", op, ": a window must hold at most ", kMaxPixels, " pixels, got ",
+               pixels);
 }
 
 void check_input(const char* op, const Tensor& input) {
@@ -121,6 +130,7 @@ Tensor avg_pool2d_cpu(const Tensor& input, int64_t zero_point, const std::vector
   const int32_t zero = check_zero_point(op, "zero_point", zero_point, storage);
   Axis axes[2];
   for (int i = 0; i < 2; ++i) axes[i] = axis_of(op, x.size(2 + i), kernel_size[i], stride[i], padding[i], 1, ceil_mode);
+  check_window(op, std::min(axes[0].kernel, axes[0].input) * std::min(axes[1].kernel, axes[1].input));
   Tensor y = empty_channels_last(x.size(0), x.size(1), axes[0].output, axes[1].output, x.scalar_type());
   const PoolKernels& kernels = pool_kernels(current_isa());
   for_each_window(
@@ -140,9 +150,13 @@ Tensor adaptive_avg_pool2d_cpu(const Tensor& input, int64_t zero_point, const st
   for (const int64_t size : output_size)
     TORCHQ_CHECK(size >= 1, "torchq::adaptive_avg_pool2d: output_size must be at least 1, got ", size);
   const Tensor x = channels_last(op, input);
-  TORCHQ_CHECK(x.size(2) >= 1 && x.size(3) >= 1, "torchq::adaptive_avg_pool2d: input must not be empty in H or W");
+  TORCHQ_CHECK(x.size(2) >= 1 && x.size(3) >= 1, "torchq::adaptive_avg_pool2d: input must not be empty in H or W, got ",
+               x.size(2), " x ", x.size(3));
   const Storage storage = storage_of_bytes(x.scalar_type() == ScalarType::Char);
   const int32_t zero = check_zero_point(op, "zero_point", zero_point, storage);
+  // A window is at most one pixel more than the input's share of it, on either side.
+  check_window(
+      op, std::min(x.size(2), x.size(2) / output_size[0] + 2) * std::min(x.size(3), x.size(3) / output_size[1] + 2));
   Tensor y = empty_channels_last(x.size(0), x.size(1), output_size[0], output_size[1], x.scalar_type());
   const PoolKernels& kernels = pool_kernels(current_isa());
   for_each_window(

@@ -9,6 +9,7 @@
 #include <optional>
 #include <sstream>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "quantize/quantize.h"
@@ -19,7 +20,7 @@ using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 using Sizes = torch::headeronly::IntHeaderOnlyArrayRef;
 
-// Work below this many nanoseconds on one core is not worth a second thread.
+// Products, or elements, up to which a second thread is not worth its start of about a microsecond.
 constexpr int64_t kSerialMacs = 5'000'000;
 constexpr int64_t kSerialElements = 65'536;
 
@@ -57,7 +58,7 @@ inline const char* dtype_name(ScalarType dtype) {
     case ScalarType::Bool:
       return "bool";
     default:
-      return "another dtype";
+      return torch::headeronly::toString(dtype);
   }
 }
 
@@ -83,6 +84,9 @@ inline Storage check_storage(const char* op, const char* name, ScalarType dtype)
                " must be uint8, int8 or int32, got ", dtype_name(dtype));
   return dtype == ScalarType::Char ? Storage::s8 : Storage::u8;
 }
+
+// Windows and sizes given as arguments stay below this, so that no arithmetic on them overflows.
+constexpr int64_t kMaxExtent = INT32_MAX;
 
 struct Range {
   int64_t lowest, highest;
@@ -110,12 +114,19 @@ inline int32_t check_zero_point(const char* op, const char* name, int64_t zero_p
 
 inline Storage storage_of_bytes(bool is_signed) { return is_signed ? Storage::s8 : Storage::u8; }
 
+// "[2, 3]".
+inline std::string shape_text(Sizes sizes) {
+  std::string text = "[";
+  for (size_t i = 0; i < sizes.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(sizes[i]);
+  return text + "]";
+}
+
 inline Tensor empty_strided(Sizes sizes, Sizes strides, ScalarType dtype) {
   const int32_t code = torch::stable::detail::to<int32_t>(torch::stable::detail::from(dtype));
   AtenTensorHandle handle = nullptr;
-  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(sizes.size()), sizes.data(),
-                                                         strides.data(), code, aoti_torch_device_type_cpu(), 0,
-                                                         &handle));
+  const AOTITorchError error = aoti_torch_empty_strided(static_cast<int64_t>(sizes.size()), sizes.data(),
+                                                        strides.data(), code, aoti_torch_device_type_cpu(), 0, &handle);
+  TORCHQ_CHECK(error == AOTI_TORCH_SUCCESS, "torchq: a result of shape ", shape_text(sizes), " cannot be allocated");
   return Tensor(handle);
 }
 

@@ -15,7 +15,7 @@ ADD_CASES = {
     "float-a": ({"a": Q.float()}, "a must be uint8 or int8, got float32"),
     "int32-both": ({"a": Q.int(), "b": Q.int()}, "a must be uint8 or int8, got int32"),
     "other-dtype": ({"b": Q.to(torch.int8)}, "b must be uint8, got int8"),
-    "other-shape": ({"b": Q[:2]}, "a and b must have the same shape"),
+    "other-shape": ({"b": Q[:2]}, "a and b must have the same shape, got [3, 4] and [2, 4]"),
     "broadcast": ({"b": Q[:1]}, "a and b must have the same shape"),
     "other-dimensions": ({"b": Q[None]}, "a and b must have the same shape"),
     "a-elsewhere": ({"a": on_meta(Q)}, "one device"),

@@ -21,7 +21,7 @@ INPUT_CASES = {
     "int32": (Q.int(), "input must be uint8 or int8, got int32"),
     "three-dimensions": (Q[0], "input must be 4-d [N, C, H, W], got 3 dimensions"),
     "five-dimensions": (Q[None], "input must be 4-d [N, C, H, W], got 5 dimensions"),
-    "no-rows": (Q[:, :, :0], "input must not be empty in H or W"),
+    "no-rows": (Q[:, :, :0], "input must not be empty in H or W, got 0"),
 }
 WINDOW_CASES = {
     "no-kernel": ({"kernel_size": [0, 2]}, "kernel_size, stride and dilation must be at least 1, got 0, 2 and 1"),
@@ -48,6 +48,30 @@ def test_refuses_input(function, good, q, message):
 @pytest.mark.parametrize(("changed", "message"), WINDOW_CASES.values(), ids=WINDOW_CASES)
 def test_refuses_window(function, good, changed, message):
     check_refusal(function, good, changed, message)
+
+
+def test_average_refuses_a_window_whose_sum_could_leave_int32():
+    image = torch.zeros(1, 1, 4096, 2100, dtype=torch.uint8)
+    with pytest.raises(RuntimeError, match="a window must hold at most 8421504 pixels, got 8601600"):
+        ops.adaptive_avg_pool2d(image, 0, [1, 1])
+    with pytest.raises(RuntimeError, match="a window must hold at most 8421504 pixels, got 8601600"):
+        ops.avg_pool2d(image, 0, [4096, 2100], [1, 1])
+
+
+def test_largest_window_is_exact():
+    image = torch.full((1, 1, 4096, 2056), 255, dtype=torch.uint8)  # 8421376 pixels
+    assert ops.adaptive_avg_pool2d(image, 0, [1, 1]).item() == 255
+
+
+@pytest.mark.parametrize("name", ["kernel_size", "stride", "dilation"])
+def test_refuses_an_extent_beyond_int32(name):
+    function, good = CALLS["max"]
+    check_refusal(function, good, {name: [2**62, 2]}, f"{name} must be at most 2147483647, got {2**62}")
+
+
+def test_refuses_a_result_too_large_to_allocate():
+    with pytest.raises(RuntimeError, match="cannot be allocated"):
+        ops.adaptive_avg_pool2d(Q, 3, [2**31 - 1, 2**31 - 1])
 
 
 def test_max_refuses_dilation_that_spreads_the_kernel_beyond_the_image():

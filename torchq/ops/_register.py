@@ -21,11 +21,35 @@ def forward_only(name: str) -> None:
     torch.library.register_autograd(f"torchq::{name}", backward)
 
 
+def require(condition: bool, message: str) -> None:
+    """Raises a RuntimeError from a fake function, as the real operator does, so that tracing finds the mistake too."""
+    if not condition:
+        raise RuntimeError(message)
+
+
 def require_one_device(*tensors: torch.Tensor | None) -> None:
-    """Raises a RuntimeError, in a fake function, unless all tensors are on one device, as the real operators do."""
-    devices = {str(tensor.device) for tensor in tensors if tensor is not None}
-    if len(devices) > 1:
-        raise RuntimeError(f"all tensors must be on one device, got {', '.join(sorted(devices))}")
+    """Requires that all tensors are on one device."""
+    devices = sorted({str(tensor.device) for tensor in tensors if tensor is not None})
+    require(len(devices) == 1, f"all tensors must be on one device, got {', '.join(devices)}")
+
+
+def require_bytes(input: torch.Tensor) -> None:
+    """Requires 8-bit integers."""
+    require(input.dtype in (torch.uint8, torch.int8), f"input must be uint8 or int8, got {input.dtype}")
+
+
+def require_weight(packed_weight: torch.Tensor, weight_scales: torch.Tensor, bias: torch.Tensor | None) -> None:
+    """Requires what can be known of a packed weight, its scales and its bias without reading them."""
+    require(
+        packed_weight.dtype == torch.uint8 and packed_weight.dim() == 1,
+        f"packed_weight must be uint8 of one dimension, got {packed_weight.dtype} of {packed_weight.dim()}",
+    )
+    for name, tensor in (("weight_scales", weight_scales), ("bias", bias)):
+        if tensor is not None:
+            require(
+                tensor.dtype == torch.float32 and tensor.shape == (weight_scales.numel(),),
+                f"{name} must be float32 with one entry per output channel, got {tensor.dtype} {tuple(tensor.shape)}",
+            )
 
 
 def empty_dense_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from torchq.ops._register import empty_channels_last, forward_only, require_one_device
+from torchq.ops._register import (
+    empty_channels_last,
+    forward_only,
+    require,
+    require_bytes,
+    require_one_device,
+    require_weight,
+)
 
 _ops = torch.ops.torchq
 
@@ -23,6 +30,13 @@ def _output(
         (input.shape[2 + i] + 2 * padding[i] - dilation[i] * (kernel_size[i] - 1) - 1) // stride[i] + 1 for i in (0, 1)
     )
     return empty_channels_last(input, (input.shape[0], channels, height, width), dtype)
+
+
+def _check(input: Tensor, packed_weight: Tensor, weight_scales: Tensor, bias: Tensor | None) -> None:
+    require_one_device(input, packed_weight, weight_scales, bias)
+    require_weight(packed_weight, weight_scales, bias)
+    require_bytes(input)
+    require(input.dim() == 4, f"input must be 4-d [N, C, H, W], got {input.dim()} dimensions")
 
 
 def conv2d(
@@ -104,7 +118,7 @@ def _(
     output_dtype: torch.dtype,
     relu: bool,
 ) -> Tensor:
-    require_one_device(input, packed_weight, weight_scales, bias)
+    _check(input, packed_weight, weight_scales, bias)
     return _output(input, weight_scales.numel(), kernel_size, stride, padding, dilation, output_dtype)
 
 
@@ -174,7 +188,7 @@ def _(
     groups: int,
     relu: bool,
 ) -> Tensor:
-    require_one_device(input, packed_weight, weight_scales, bias)
+    _check(input, packed_weight, weight_scales, bias)
     return _output(input, weight_scales.numel(), kernel_size, stride, padding, dilation, torch.float32)
 
 

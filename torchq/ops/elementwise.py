@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from torchq.ops._register import empty_dense_like, require_one_device
+from torchq.ops._register import empty_dense_like, require, require_bytes, require_one_device
 
 _ops = torch.ops.torchq
 
@@ -54,6 +54,11 @@ def _(
     relu: bool,
 ) -> Tensor:
     require_one_device(a, b)
+    require_bytes(a)
+    require(
+        a.dtype == b.dtype and a.shape == b.shape,
+        f"a and b must have the same dtype and shape, got {a.dtype} {tuple(a.shape)} and {b.dtype} {tuple(b.shape)}",
+    )
     return empty_dense_like(a, a.dtype)
 
 

@@ -3,12 +3,17 @@
 import torch
 from torch import Tensor
 
-from torchq.ops._register import forward_only, require_one_device
+from torchq.ops._register import forward_only, require, require_bytes, require_one_device, require_weight
 
 _ops = torch.ops.torchq
 
 
-def _output(input: Tensor, weight_scales: Tensor, dtype: torch.dtype) -> Tensor:
+def _output(
+    input: Tensor, packed_weight: Tensor, weight_scales: Tensor, bias: Tensor | None, dtype: torch.dtype
+) -> Tensor:
+    require_one_device(input, packed_weight, weight_scales, bias)
+    require_weight(packed_weight, weight_scales, bias)
+    require(input.dim() >= 1, "input must have at least one dimension")
     return input.new_empty((*input.shape[:-1], weight_scales.numel()), dtype=dtype)
 
 
@@ -72,8 +77,8 @@ def _(
     output_dtype: torch.dtype,
     relu: bool,
 ) -> Tensor:
-    require_one_device(input, packed_weight, weight_scales, bias)
-    return _output(input, weight_scales, output_dtype)
+    require_bytes(input)
+    return _output(input, packed_weight, weight_scales, bias, output_dtype)
 
 
 def linear_dequantize(
@@ -116,8 +121,8 @@ def _(
     bias: Tensor | None,
     relu: bool,
 ) -> Tensor:
-    require_one_device(input, packed_weight, weight_scales, bias)
-    return _output(input, weight_scales, torch.float32)
+    require_bytes(input)
+    return _output(input, packed_weight, weight_scales, bias, torch.float32)
 
 
 def linear_dynamic(
@@ -160,8 +165,8 @@ def _(
     reduce_range: bool,
     relu: bool,
 ) -> Tensor:
-    require_one_device(input, packed_weight, weight_scales, bias)
-    return _output(input, weight_scales, torch.float32)
+    require(input.dtype == torch.float32, f"input must be float32, got {input.dtype}")
+    return _output(input, packed_weight, weight_scales, bias, torch.float32)
 
 
 forward_only("linear_dequantize")

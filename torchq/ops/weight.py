@@ -44,9 +44,10 @@ def _(weight: Tensor, zero_points: Tensor | None, groups: int) -> Tensor:
     require_one_device(weight, zero_points)
     channels, k, *kernel = weight.shape
     depth = -(-math.prod(kernel) * k // 4) * 4
-    if groups > 1 and channels == groups and k == 1 and len(kernel) <= 2:  # depthwise: the channels of one group
-        groups = 1
-        depth = kernel[0] * 4 if kernel[-1:] == [3] and len(kernel) == 2 else depth
+    *_, height, width = 1, 1, *kernel
+    if groups > 1 and channels == groups and k == 1 and math.prod(kernel) == height * width:
+        groups = 1  # depthwise: the channels of one group, kernel rows of three in four bytes each
+        depth = height * 4 if width == 3 else depth
     panels = groups * -(-(channels // groups) // _PANEL_COLUMNS)
     panel_bytes = depth * _PANEL_COLUMNS
     vectors = 1 if zero_points is None else 2

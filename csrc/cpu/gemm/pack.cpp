@@ -1,6 +1,10 @@
 #include "pack.h"
 
 #include <cstring>
+#include <initializer_list>
+#include <limits>
+
+#include "../../numerics.h"
 
 namespace torchq {
 namespace {
@@ -28,6 +32,17 @@ void for_each_weight(const PackedHeader& header, int64_t channel, Visit visit) {
 int64_t column_index(const PackedHeader& header, int64_t channel) {
   if (header.depthwise()) return channel;
   return channel / header.columns * header.group_panels() * kPanelColumns + channel % header.columns;
+}
+
+// Whether the sizes are those of a weight that can be packed, so that no arithmetic on them overflows.
+bool has_possible_sizes(const PackedHeader& header) {
+  for (const int32_t size :
+       {header.groups, header.columns, header.k, header.kernel[0], header.kernel[1], header.kernel[2]})
+    if (size < 1) return false;
+  for (const int32_t size : header.kernel)
+    if (size > kMaxReduction) return false;
+  return header.k <= kMaxReduction && header.taps() <= kMaxReduction && header.taps() * header.k <= kMaxReduction &&
+         int64_t{header.groups} * header.columns <= std::numeric_limits<int32_t>::max();
 }
 
 }  // namespace
@@ -59,8 +74,7 @@ PackedWeight::PackedWeight(const uint8_t* data, int64_t bytes, const char** erro
     *error = "it was not made by pack_weight";
   } else if (header_.version != kVersion) {
     *error = "it was made by another version of torchq";
-  } else if (header_.groups < 1 || header_.columns < 1 || header_.k < 1 || header_.kernel[0] < 1 ||
-             header_.kernel[1] < 1 || header_.kernel[2] < 1 || header_.total_bytes() != bytes) {
+  } else if (!has_possible_sizes(header_) || header_.total_bytes() != bytes) {
     *error = "it is cut short or too long";
   }
 }
