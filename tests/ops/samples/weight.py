@@ -60,6 +60,7 @@ def weight_samples() -> Iterator[Sample]:
         ("depthwise-1x1", (17, 1, 1, 1), 17),
         ("depthwise-1d", (20, 1, 3), 20),
         ("depthwise-3d", (4, 1, 2, 3, 3), 4),
+        ("depthwise-flat-3d", (20, 1, 1, 3, 3), 20),
         ("depthwise-multiplier", (10, 1, 3, 3), 5),
     ):
         weight = full_range(*shape, dtype=INT8)
