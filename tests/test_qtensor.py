@@ -78,6 +78,13 @@ def test_prints_what_torch_prints(shape, scale):
     assert fields(repr(mine)) == fields(repr(torch.quantize_per_channel(x, scales, zero_points, axis, torch.qint8)))
 
 
+def test_prints_a_meta_tensor_without_values():
+    assert repr(documented_per_tensor().to("meta")) == (
+        "QTensor(..., device='meta', size=(4,), dtype=torchq.quint8,\n"
+        "        quantization_scheme=torchq.per_tensor_affine, scale=0.1, zero_point=10)"
+    )
+
+
 def test_is_a_tensor_of_float32():
     q = documented_per_tensor()
     assert isinstance(q, torch.Tensor)
@@ -139,10 +146,35 @@ def test_gradient_does_not_flow_into_it():
     assert not q.dequantize().requires_grad
 
 
+def test_gradient_does_not_flow_into_scales():
+    scales = torch.tensor([0.1, 0.2], requires_grad=True)
+    q = torchq.quantize_per_channel(torch.ones(2, 3), scales, torch.tensor([1, 2]), 0, torchq.quint8)
+    assert not q.q_per_channel_scales().requires_grad
+    assert not q.dequantize().requires_grad
+
+
 def test_dequantize_leaves_plain_tensors_as_they_are():
     x = torch.ones(3)
     assert torchq.dequantize(x) is x
     assert torch.equal(torchq.dequantize(documented_per_tensor()), torch.tensor([-1.0, 0.0, 1.0, 2.0]))
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_dequantize_maps_lists_to_a_tuple(kind):
+    x = torch.ones(3)
+    result = torchq.dequantize(kind([documented_per_tensor(), x]))
+    values, plain = result
+    assert (type(result), type(values)) == (tuple, torch.Tensor)
+    assert torch.equal(values, torch.tensor([-1.0, 0.0, 1.0, 2.0]))
+    assert plain is x
+
+
+@pytest.mark.skipif(not hasattr(torch, "dequantize"), reason="this torch has no dequantize")
+def test_torchs_dequantize_takes_lists():
+    q = documented_per_tensor()
+    result = torch.dequantize([q, q])
+    assert type(result) is tuple
+    assert all(torch.equal(values, q.dequantize()) for values in result)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0), (1, 1, 1)], ids=str)

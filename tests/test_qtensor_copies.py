@@ -116,6 +116,42 @@ def test_module_carries_one_as_a_buffer():
     assert torch.equal(copy.deepcopy(module).q, module.q)
 
 
+def holder(q, parameter):
+    module = torch.nn.Module()
+    if parameter:
+        module.q = torch.nn.Parameter(q, requires_grad=False)
+    else:
+        module.register_buffer("q", q)
+    return module
+
+
+@pytest.mark.parametrize("parameter", [False, True], ids=["buffer", "parameter"])
+@pytest.mark.parametrize("q", QTENSORS.values(), ids=QTENSORS)
+def test_state_of_equal_parameters_is_loaded_into_a_module(q, parameter):
+    module = holder(q._with_data(torch.zeros_like(q.int_repr())), parameter)
+    with torchq.no_float_fallback():
+        module.load_state_dict(holder(q, parameter).state_dict())
+    assert type(module.q) is torchq.QTensor
+    assert torch.equal(module.q, q)
+
+
+def test_state_of_other_parameters_is_loaded_by_assignment():
+    q = QTENSORS["per-tensor"]
+    module = holder(torchq.QTensor(q.int_repr(), 0.1, 100), parameter=False)
+    with pytest.raises(RuntimeError, match=r"0\.1, 100, None\), got .*0\.05, 100, None\).*assign=True"):
+        module.load_state_dict({"q": q})
+    module.load_state_dict({"q": q}, assign=True)
+    assert torch.equal(module.q, q)
+
+
+def test_parameter_is_one_without_a_gradient():
+    q = QTENSORS["per-channel"]
+    module = holder(q, parameter=True)
+    assert [name for name, _ in module.named_parameters()] == ["q"]
+    assert torch.equal(module.to("cpu").q, q)
+    assert q.requires_grad_(False) is q
+
+
 def test_equal_compares_parameters_too():
     q = torchq.quantize_per_tensor(X, 0.05, 100, torchq.quint8)
     same_integers = torchq.QTensor(q.int_repr(), 0.1, 100)

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 import torchq
 
@@ -101,8 +102,13 @@ def test_per_channel_has_no_parameters_of_the_whole(channels, name):
         (lambda q: q.copy_(torch.ones(4)), "copy_"),
         (lambda q: q.zero_(), "zero_"),
         (lambda q: torch.sigmoid_(q), "sigmoid_"),
-        (lambda q: torch.nn.functional.elu_(q), "elu_"),
+        (lambda q: F.elu_(q), "elu_"),
         (lambda q: q.requires_grad_(), "requires_grad_"),
+        (lambda q: torch.sigmoid_(input=q), "sigmoid_"),
+        (lambda q: torch.nn.init.constant_(q, 1.0), "constant_"),
+        (lambda q: q.set_(torch.ones(4)), "set_"),
+        (lambda q: torch._foreach_add_([q], 1.0), "_foreach_add_"),
+        (lambda q: torch._foreach_neg_((torch.ones(4), q)), "_foreach_neg_"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -111,6 +117,67 @@ def test_changing_in_place_is_refused_where_integers_cannot(q, change, name):
     with pytest.raises(RuntimeError, match=rf"{name} .*would change a QTensor in place"):
         change(q)
     assert torch.equal(q.int_repr(), before)
+
+
+WIDE = torchq.quantize_per_tensor(X, 0.1, 0, torchq.qint32)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda q, channels: F.leaky_relu(q, 0.1, True),
+        lambda q, channels: F.leaky_relu(input=q, inplace=True),
+        lambda q, channels: F.dropout(q, 0.5, training=True, inplace=True),
+        lambda q, channels: F.relu(WIDE, inplace=True),
+        lambda q, channels: F.hardtanh(WIDE, -1.0, 1.0, True),
+        lambda q, channels: F.relu6(channels, inplace=True),
+        lambda q, channels: torch.nn.Hardtanh(inplace=True)(channels),
+    ],
+    ids=["position", "name", "dropout", "qint32", "qint32-position", "per-channel", "module"],
+)
+def test_inplace_is_refused_where_integers_cannot(q, channels, change):
+    with pytest.raises(RuntimeError, match=r"with inplace=True would change a QTensor in place.*use inplace=False"):
+        change(q, channels)
+
+
+def test_integers_have_no_address_of_floats(q):
+    with pytest.raises(RuntimeError, match="data_ptr: a QTensor has no float32 values in memory"):
+        q.data_ptr()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda q: F.max_pool2d(q, (2, 2, 2)), r"kernel_size must be an integer or two of them, got \(2, 2, 2\)"),
+        (lambda q: F.max_pool2d(q, 2, [1, 1, 1]), r"stride .* got \[1, 1, 1\]"),
+        (lambda q: F.max_pool2d(q, 2, 1, ()), r"padding .* got \(\)"),
+        (lambda q: F.max_pool2d(q, 2, 1, 0, 1.5), r"dilation .* got 1\.5"),
+        (lambda q: F.avg_pool2d(q, (2, 3, 2)), r"kernel_size .* got \(2, 3, 2\)"),
+        (lambda q: F.adaptive_avg_pool2d(q, (2, 3, 4)), r"output_size .* got \(2, 3, 4\)"),
+        (lambda q: F.adaptive_avg_pool2d(q, [1]), r"output_size .* got \[1\]"),
+    ],
+    ids=["kernel", "stride", "padding", "dilation", "avg-kernel", "three-sizes", "one-size"],
+)
+def test_windows_have_two_sizes(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(torchq.quantize_per_tensor(torch.ones(1, 1, 6, 6), 0.1, 0, torchq.quint8))
+
+
+@pytest.mark.parametrize("pool", [F.max_pool2d, F.avg_pool2d], ids=["max", "avg"])
+def test_stride_of_a_window_is_not_zero(pool):
+    with pytest.raises(RuntimeError, match="stride"):
+        pool(torchq.quantize_per_tensor(torch.ones(1, 1, 6, 6), 0.1, 0, torchq.quint8), 2, 0)
+
+
+def test_mean_is_over_dimensions_of_the_input():
+    with pytest.raises(IndexError, match="got 7"):
+        torchq.quantize_per_tensor(torch.ones(1, 1, 6, 6), 0.1, 0, torchq.quint8).mean((2, 7))
+
+
+@pytest.mark.parametrize("value", [1.0, None, "q"], ids=str)
+def test_tensors_are_dequantized_and_nothing_else(value):
+    with pytest.raises(TypeError, match=rf"list or tuple of tensors, got {value!r}"):
+        torchq.dequantize(value)
 
 
 def test_augmented_assignment_is_refused(q):

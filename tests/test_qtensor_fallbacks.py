@@ -30,6 +30,7 @@ FLOAT_CALLS = {
     "torch.add": lambda q: torch.add(q, q),
     "torch.Tensor.matmul": lambda q: q @ q.t(),
     "torch.nn.functional.linear": lambda q: F.linear(q, torch.ones(2, 4)),
+    "torch.nn.functional.leaky_relu": lambda q: F.leaky_relu(q, 0.1, False),
     "torch.softmax": lambda q: torch.softmax(q, 1),
     "torch.Tensor.sum": lambda q: q.sum(),
     "torch.Tensor.gt": lambda q: q > 0,
@@ -48,6 +49,31 @@ def test_computes_in_float_and_counts(name, call, q):
     assert type(result) is torch.Tensor
     assert torch.equal(result, call(q.dequantize()))
     assert torchq.float_fallbacks() == {name: 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("torch.cat", lambda q: torch.cat([q, q], out=torch.empty(0))),
+        ("torch.concatenate", lambda q: torch.concatenate([q, q], axis=1)),
+        ("torch.stack", lambda q: torch.stack([q, q], out=torch.empty(0))),
+        ("torch.Tensor.mean", lambda q: q.mean(axis=1)),
+        ("torch.mean", lambda q: torch.mean(q, 1, out=torch.empty(0))),
+        ("torch.clamp", lambda q: torch.clamp(q, 0.0, 1.0, out=torch.empty(0))),
+    ],
+    ids=["cat", "concatenate", "stack", "mean-axis", "mean-out", "clamp"],
+)
+def test_keywords_without_an_integer_form_are_torchs(name, call, q):
+    assert torch.equal(call(q), call(q.dequantize()))
+    assert torchq.float_fallbacks() == {name: 1}
+
+
+def test_errors_of_type_are_not_taken_for_such_keywords(q):
+    with pytest.raises(TypeError, match="float"):
+        torch.clamp(q, "low", 1.0)
+    with pytest.raises(TypeError):
+        torch.cat([q, q], dim="first")
+    assert torchq.float_fallbacks() == {}
 
 
 @pytest.mark.parametrize(("name", "call"), FLOAT_CALLS.items(), ids=FLOAT_CALLS)
@@ -78,10 +104,13 @@ def test_int32_has_no_integer_relu(q):
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.int32], ids=str)
-def test_integers_are_not_reinterpreted(dtype, q):
+@pytest.mark.parametrize(
+    "view", [lambda q, dtype: q.view(dtype), lambda q, dtype: q.view(dtype=dtype)], ids=["position", "name"]
+)
+def test_integers_are_not_reinterpreted(view, dtype, q):
     """A view as another dtype shows the bits of the float values, as for any tensor, or is refused."""
     try:
-        result = q.view(dtype)
+        result = view(q, dtype)
     except (RuntimeError, TypeError):
         return
     assert torch.equal(result, q.dequantize().view(dtype))

@@ -130,6 +130,10 @@ COMPUTES = {
         lambda x: F.max_pool2d(x[0], (2, 1)),
         lambda q: reference.max_pool2d(q[:1], (2, 1), (2, 1), (0, 0), (1, 1), False)[0],
     ),
+    "max_pool2d-one-size-each": (
+        lambda x: F.max_pool2d(x, [3], (), [1]),
+        lambda q: reference.max_pool2d(q, (3, 3), (3, 3), (1, 1), (1, 1), False),
+    ),
     "torch.max_pool2d": (
         lambda x: torch.max_pool2d(x, 2),
         lambda q: reference.max_pool2d(q, (2, 2), (2, 2), (0, 0), (1, 1), False),
@@ -214,6 +218,8 @@ NEEDS_A_GPU = {Tensor.cuda, Tensor.pin_memory}
 TESTED_ELSEWHERE = {
     # in test_qtensor_copies.py, test_qtensor_inplace.py and below
     *(Tensor.float, Tensor.equal, torch.equal, Tensor.__setitem__, torch.relu_, Tensor.relu_, F.relu_),
+    # and in test_qtensor_errors.py
+    *(Tensor.copy_, Tensor.requires_grad_, Tensor.data_ptr),
     *([torch.dequantize] if hasattr(torch, "dequantize") else []),
     # nn.functional's max_pool2d asks torch.max_pool2d
     F.max_pool2d,

@@ -4,7 +4,7 @@ import copy
 import operator
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -142,7 +142,10 @@ class QTensor(torch.Tensor):
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         """Shows values, size, dtype, scheme, scale and zero point, in torch's order."""
         name = "QTensor("
-        values = repr(self.dequantize()).removeprefix("tensor(")[:-1] if self.numel() else "[]"
+        if self._data.is_meta:
+            values = "..., device='meta'"  # torch adds the size, which is among the fields here
+        else:
+            values = repr(self.dequantize()).removeprefix("tensor(")[:-1] if self.numel() else "[]"
         fields = [
             f"size={tuple(self.shape)}",
             f"dtype={self.qdtype}",
@@ -192,7 +195,40 @@ torch.serialization.add_safe_globals([QTensor])
 
 
 def _name(func: Callable) -> str:
+    func = getattr(func, "overloadpacket", func)
     return torch.overrides.resolve_name(func) or getattr(func, "__name__", repr(func))
+
+
+def _any_qtensor(arguments: Any) -> bool:
+    return any(isinstance(leaf, QTensor) for leaf in tree_leaves(arguments))
+
+
+def _asks_inplace(func: Callable, args: tuple, kwargs: dict) -> bool:
+    code = getattr(func, "__code__", None)  # what is built in has no argument inplace
+    names = code.co_varnames[: code.co_argcount] if code else ()
+    return bool({**dict(zip(names, args, strict=False)), **kwargs}.get("inplace", False))
+
+
+def _refuse_writing(func: Callable, name: str, args: tuple, kwargs: dict) -> None:
+    """Raises a RuntimeError if the function would write to a QTensor."""
+    leaf = name.rpartition(".")[2]
+    if leaf == "__set__":
+        raise RuntimeError(f"{name.removesuffix('.__set__')} of a QTensor cannot be set")
+    if _any_qtensor(kwargs.get("out")):
+        raise RuntimeError(f"{name} cannot write its result to a QTensor with out=")
+    # Named, the first argument is torch's input, an operator's self or nn.init's tensor.
+    if not _any_qtensor(args[0] if args else [kwargs.get(first) for first in ("input", "self", "tensor")]):
+        return
+    if leaf.endswith("_") and not leaf.endswith("__"):
+        raise RuntimeError(
+            f"{name} (or the operator that stands for it, as += for add_) would change a QTensor in place, and has no "
+            f"integer form; use {leaf[:-1]}, or FloatFunctional in a model that is to be quantized"
+        )
+    if _asks_inplace(func, args, kwargs):
+        raise RuntimeError(
+            f"{name} with inplace=True would change a QTensor in place, and has no integer form for these arguments; "
+            "use inplace=False"
+        )
 
 
 def float_fallback(func: Callable, args: tuple, kwargs: dict) -> Any:
@@ -202,16 +238,7 @@ def float_fallback(func: Callable, args: tuple, kwargs: dict) -> Any:
         RuntimeError: inside ``no_float_fallback``, or if the function would write to a QTensor.
     """
     name = _name(func)
-    leaf = name.rpartition(".")[2]
-    if leaf.endswith("_") and not leaf.endswith("__") and args and isinstance(args[0], QTensor):
-        raise RuntimeError(
-            f"{name} (or the operator that stands for it, as += for add_) would change a QTensor in place, and has no "
-            f"integer form; use {leaf[:-1]}, or FloatFunctional in a model that is to be quantized"
-        )
-    if leaf == "__set__":
-        raise RuntimeError(f"{name.removesuffix('.__set__')} of a QTensor cannot be set")
-    if any(isinstance(out, QTensor) for out in tree_leaves(kwargs.get("out"))):
-        raise RuntimeError(f"{name} cannot write its result to a QTensor with out=")
+    _refuse_writing(func, name, args, kwargs)
     if getattr(_local, "forbidden", False):
         raise RuntimeError(f"{name} has no integer form for these arguments, and float fallbacks are forbidden here")
     _fallbacks[name] += 1
@@ -319,9 +346,22 @@ def quantize_per_channel(input: Tensor, scales: Tensor, zero_points: Tensor, axi
         for scale, zero_point in zip(scales.tolist(), zero_points.tolist(), strict=True):
             check_qparams(scale, zero_point, storage)
     data = ops.quantize_per_channel(input, scales, zero_points, axis, storage)
-    return QTensor(data, scales, zero_points, axis)
+    return QTensor(data, scales.detach(), zero_points, axis)
 
 
-def dequantize(input: Tensor) -> Tensor:
-    """Returns the float32 values of a QTensor; a plain tensor is returned as it is."""
-    return input.dequantize() if isinstance(input, QTensor) else input
+def dequantize(input: Tensor | Sequence[Tensor]) -> Tensor | tuple[Tensor, ...]:
+    """Returns the float32 values of a QTensor; a plain tensor is returned as it is.
+
+    Args:
+        input: a tensor; or a list or tuple of them, for a tuple of their values.
+
+    Raises:
+        TypeError: if the input is neither.
+    """
+    if isinstance(input, QTensor):
+        return input.dequantize()
+    if isinstance(input, Tensor):
+        return input
+    if isinstance(input, (list, tuple)):
+        return tuple(map(dequantize, input))
+    raise TypeError(f"input must be a tensor, or a list or tuple of tensors, got {input!r}")

@@ -7,27 +7,33 @@ every function that is not listed, the computation happens in float32 and is cou
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from torchq import ops
-from torchq.qtensor import FUNCTIONS, QTensor, float_fallback
+from torchq.qtensor import FUNCTIONS, QTensor, dequantize, float_fallback
 
 
 def implements(*functions: Callable) -> Callable[[Callable], Callable]:
     """Registers the function below it for these torch functions; it is called with their arguments.
 
-    It may return NotImplemented for arguments that it cannot serve in integers.
+    It may return NotImplemented for arguments that it cannot serve in integers, and need not have all of torch's.
     """
 
     def register(handler: Callable) -> Callable:
+        signature = inspect.signature(handler)
         for function in functions:
 
             def call(*args: Any, _function: Callable = function, **kwargs: Any) -> Any:
-                result = handler(*args, **kwargs)
+                try:
+                    result = handler(*args, **kwargs)
+                except TypeError:
+                    if _binds(signature, args, kwargs):
+                        raise
+                    result = NotImplemented
                 return float_fallback(_function, args, kwargs) if result is NotImplemented else result
 
             FUNCTIONS[function] = call
@@ -36,10 +42,23 @@ def implements(*functions: Callable) -> Callable[[Callable], Callable]:
     return register
 
 
-def _pair(value: int | Sequence[int]) -> tuple[int, int]:
+def _binds(signature: inspect.Signature, args: tuple, kwargs: dict) -> bool:
+    try:
+        return signature.bind(*args, **kwargs) is not None
+    except TypeError:
+        return False
+
+
+def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
     if isinstance(value, int):
         return value, value
-    return tuple(value) if len(value) == 2 else (value[0], value[0])
+    if isinstance(value, (tuple, list)) and len(value) in (1, 2):
+        return value[0], value[-1]
+    raise ValueError(f"{name} must be an integer or two of them, got {value!r}")
+
+
+def _stride(value: int | Sequence[int] | None, kernel: tuple[int, int]) -> tuple[int, int]:
+    return kernel if value is None or value in ((), []) else _pair("stride", value)
 
 
 # What asks about the tensor and not about its values: its attributes, the is_... methods, and these others.
@@ -95,7 +114,8 @@ for _mover in (
 
     def _move(*args: Any, _function: Callable = _mover, **kwargs: Any) -> Any:
         q = args[0] if args else kwargs.get("input")
-        if not isinstance(q, QTensor) or q._axis is not None or any(isinstance(arg, torch.dtype) for arg in args):
+        given = (*args, *kwargs.values()) if kwargs else args
+        if not isinstance(q, QTensor) or q._axis is not None or any(isinstance(arg, torch.dtype) for arg in given):
             return float_fallback(_function, args, kwargs)
         return _wrap_like(q, _function(*map(_integers, args), **{name: _integers(v) for name, v in kwargs.items()}))
 
@@ -148,9 +168,33 @@ def _set_item(q: Tensor, index: Any, value: Any) -> None:
     q._data[index] = value._data
 
 
-@implements(Tensor.float, *([torch.dequantize] if hasattr(torch, "dequantize") else []))
-def _dequantize(q: QTensor) -> Tensor:
-    return q.dequantize()
+@implements(Tensor.copy_)
+def _copy_(q: Tensor, source: Tensor, non_blocking: bool = False) -> Any:
+    if not (isinstance(q, QTensor) and isinstance(source, QTensor)):
+        return NotImplemented
+    source = source.to(q.device, non_blocking=non_blocking)
+    if not q.has_qparams_of(source):
+        # Taking over the source's would change what the integers mean in the tensors that share them.
+        own, given = ((t.qdtype, t._scale, t._zero_point, t._axis) for t in (q, source))
+        raise RuntimeError(
+            f"copy_ needs the dtype, scale, zero point and axis of the QTensor itself, {own}, got {given}; q[:] = ... "
+            "quantizes to its own, load_state_dict(..., assign=True) takes over those of a checkpoint"
+        )
+    q._data.copy_(source._data)
+    return q
+
+
+@implements(Tensor.requires_grad_)
+def _requires_grad_(q: QTensor, requires_grad: bool = True) -> Any:
+    return NotImplemented if requires_grad else q
+
+
+@implements(Tensor.data_ptr)
+def _data_ptr(q: QTensor) -> NoReturn:
+    raise RuntimeError("data_ptr: a QTensor has no float32 values in memory; int_repr() is a tensor of its integers")
+
+
+implements(Tensor.float, *([torch.dequantize] if hasattr(torch, "dequantize") else []))(dequantize)
 
 
 @implements(torch.equal, Tensor.equal)
@@ -236,8 +280,8 @@ def _max_pool2d(
 ) -> Any:
     if return_indices:
         return NotImplemented
-    kernel = _pair(kernel_size)
-    window = (kernel, _pair(stride) if stride else kernel, _pair(padding), _pair(dilation), ceil_mode)
+    kernel = _pair("kernel_size", kernel_size)
+    window = (kernel, _stride(stride, kernel), _pair("padding", padding), _pair("dilation", dilation), ceil_mode)
     return _pool(input, lambda data: ops.max_pool2d(data, *window))
 
 
@@ -251,21 +295,23 @@ def _avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Any:
-    kernel = _pair(kernel_size)
-    window = (kernel, _pair(stride) if stride else kernel, _pair(padding), ceil_mode, count_include_pad)
+    kernel = _pair("kernel_size", kernel_size)
+    window = (kernel, _stride(stride, kernel), _pair("padding", padding), ceil_mode, count_include_pad)
     return _pool(input, lambda data: ops.avg_pool2d(data, input._zero_point, *window, divisor_override))
 
 
 @implements(F.adaptive_avg_pool2d)
 def _adaptive_avg_pool2d(input: QTensor, output_size: Any) -> Any:
-    sizes = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
+    sizes = (output_size, output_size) if isinstance(output_size, int) else output_size
+    if not (isinstance(sizes, (tuple, list)) and len(sizes) == 2):
+        raise ValueError(f"output_size must be an integer or two of them, each may be None, got {output_size!r}")
     size = [input._data.shape[i - 2] if sizes[i] is None else sizes[i] for i in (0, 1)]
     return _pool(input, lambda data: ops.adaptive_avg_pool2d(data, input._zero_point, size))
 
 
 @implements(torch.mean, Tensor.mean)
 def _mean(input: QTensor, dim: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Any:
-    dims = sorted(d % input.dim() for d in dim) if isinstance(dim, Sequence) else None
+    dims = sorted(d + 4 if d < 0 else d for d in dim) if isinstance(dim, Sequence) else None
     if input.dim() != 4 or dims != [2, 3] or dtype not in (None, torch.float32):
         return NotImplemented
     mean = _adaptive_avg_pool2d(input, 1)

@@ -64,6 +64,36 @@ def test_float_form_does_not_observe_operations_with_a_number(name):
     assert not module.activation_post_process.has_data
 
 
+@pytest.mark.parametrize("name", ["add_scalar", "mul_scalar"])
+def test_result_with_a_number_does_not_share_the_inputs_integers(name):
+    x = quantized(0, 30)
+    before = x.int_repr()
+    torch.nn.functional.relu(getattr(functional(), name)(x, 1.0), inplace=True)
+    assert torch.equal(x.int_repr(), before)
+
+
+@pytest.mark.parametrize("name", ["add_scalar", "mul_scalar"])
+def test_scale_stays_a_python_number(name):
+    assert type(getattr(functional(), name)(quantized(0, 3), torch.tensor(2.0)).q_scale()) is float
+
+
+@pytest.mark.parametrize("y", [float("nan"), float("inf"), float("-inf"), 1e300], ids=str)
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [("add_scalar", r"below 2\*\*62 times the scale 0\.03"), ("mul_scalar", "within float32's range")],
+    ids=["add_scalar", "mul_scalar"],
+)
+def test_refuses_a_number_that_leaves_no_scale(name, allowed, y):
+    with pytest.raises(ValueError, match=f"{allowed}, got"):
+        getattr(functional(), name)(quantized(0, 3), y)
+
+
+def test_refuses_a_sum_whose_scale_would_be_too_large():
+    x = torchq.QTensor(torch.zeros(3, dtype=torch.uint8), 3e38, 0)
+    with pytest.raises(ValueError, match="scale must be finite and above 0"):
+        functional().add_scalar(x, 1e41)
+
+
 @pytest.mark.parametrize("module", [FloatFunctional, QFunctional])
 def test_has_no_forward(module):
     with pytest.raises(RuntimeError, match=f"{module.__name__} has no forward"):
@@ -83,6 +113,11 @@ def test_refuses_inputs_that_do_not_fit(x, error, message):
         functional().mul(quantized(0, 3), x)
 
 
+def test_names_the_operation_that_refuses():
+    with pytest.raises(TypeError, match=r"QFunctional\.add_relu takes quantized tensors"):
+        functional().add_relu(quantized(0, 3), torch.zeros(3))
+
+
 @pytest.mark.parametrize("dtype", [torchq.quint8, torchq.qint8, torchq.qint32], ids=str)
 def test_quantize_is_quantize_per_tensor(dtype):
     x = torch.randn(100, generator=torch.Generator().manual_seed(0))
@@ -95,7 +130,7 @@ def test_quantize_refuses_a_quantized_tensor():
 
 
 def test_quantize_refuses_a_zero_point_outside_its_dtype():
-    with pytest.raises(ValueError, match=r"zero_point of torchq\.qint8 must lie in \[-128, 127\], got 128"):
+    with pytest.raises(ValueError, match=r"zero_point must lie in \[-128, 127\], the range of torch.int8, got 128"):
         Quantize(0.1, 128, torchq.qint8)
 
 

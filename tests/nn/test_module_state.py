@@ -35,6 +35,8 @@ def filled(name, per_channel=True):
         module.set_weight_bias(weight, bias)
     if name != "dynamic-linear":
         module.set_output_qparams(0.1, -7, torchq.qint8)
+    else:
+        module.granularity = "per_token"
     return module
 
 
@@ -118,15 +120,45 @@ def test_wrong_shape_is_an_error_that_leaves_the_module_as_it_was():
     ("entry", "value", "message"),
     [
         ("weight", torch.zeros(7, 12), "weight must be torch.int8, got torch.float32"),
-        ("zero_point", torch.tensor(300), "must lie in"),
-        ("scale", torch.tensor(0.0), "scale must be finite and > 0"),
+        ("weight_scale", torch.zeros(7), "takes weight scales that are finite and > 0"),
+        ("weight_zero_point", torch.full((7,), 1000), "zero.point.*1000"),
+        ("weight_zero_point", torch.full((7,), 3.5), "weight_zero_point must be integers, got torch.float32"),
+        ("zero_point", torch.tensor(300), r"must lie in \[0, 255\].*got 300"),
+        ("zero_point", torch.tensor(3.5), "zero_point must be an integer, got 3.5"),
+        ("scale", torch.tensor(0.0), "scale must be finite and above 0"),
     ],
-    ids=["float-weight", "zero-point", "scale"],
+    ids=[
+        "float-weight",
+        "weight-scale",
+        "weight-zero-point",
+        "float-weight-zero-point",
+        "zero-point",
+        "float-zero-point",
+        "scale",
+    ],
 )
-def test_bad_value_is_an_error(entry, value, message):
-    state = filled("linear").state_dict()
-    with pytest.raises(RuntimeError, match=message):
-        Linear(12, 7).load_state_dict({**state, entry: value})
+def test_bad_value_is_an_error_that_leaves_the_module_as_it_was(entry, value, message):
+    saved = filled("linear")
+    saved.set_output_qparams(0.5, 9)
+    loaded = nn.Sequential(MODULES["linear"]())
+    before = copy.deepcopy(loaded)
+    state = {f"0.{name}": saved_value for name, saved_value in {**saved.state_dict(), entry: value}.items()}
+    with pytest.raises(RuntimeError, match=rf"While loading '0': .*{message}"):
+        loaded.load_state_dict(state)
+    assert_same_state(loaded, before)
+
+
+def test_granularity_is_part_of_the_state():
+    loaded = dynamic.Linear(12, 7)
+    loaded.load_state_dict(filled("dynamic-linear").state_dict())
+    assert loaded.granularity == "per_token"
+
+
+def test_granularity_that_is_no_bool_is_an_error():
+    module = filled("dynamic-linear")
+    with pytest.raises(RuntimeError, match=r"per_token must be torch\.bool, got torch\.int64"):
+        module.load_state_dict({**dynamic.Linear(12, 7).state_dict(), "per_token": torch.tensor(0)})
+    assert_same_state(module, filled("dynamic-linear"))
 
 
 def test_partial_state_changes_only_what_it_holds():

@@ -86,8 +86,12 @@ def test_refuses_inputs_that_do_not_fit(x, error, message):
         ({"padding": "same", "kernel_size": 2}, "pads the sides unequally"),
         ({"groups": 4}, "groups must divide in_channels 6 and out_channels 4, got 4"),
         ({"dtype": torch.float32}, "takes no dtype"),
+        ({"kernel_size": (1, 2, 3)}, r"kernel_size must be one or two integers >= 1, got \(1, 2, 3\)"),
+        ({"stride": -1}, "stride must be one or two integers >= 1, got -1"),
+        ({"dilation": 0}, "dilation must be one or two integers >= 1, got 0"),
+        ({"padding": (0, 0.5)}, r"padding must be one or two integers >= 0, got \(0, 0\.5\)"),
     ],
-    ids=["padding-mode", "unequal-same", "groups", "dtype"],
+    ids=["padding-mode", "unequal-same", "groups", "dtype", "kernel-size", "stride", "dilation", "padding"],
 )
 def test_refuses_arguments_that_do_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):

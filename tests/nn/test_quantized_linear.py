@@ -114,9 +114,10 @@ def test_refuses_weight_observers_that_do_not_fit(observer, message):
         ),
         ((1,), TypeError, "got a tuple"),
         (random_input(features=11), ValueError, r"shape \[\.\.\., 12\], got \(2, 3, 11\)"),
+        (torchq.quantize_per_tensor(torch.tensor(1.0), 1.0, 0, torchq.quint8), ValueError, r", 12\], got \(\)"),
         (random_weight(True, False, 2, 12), ValueError, "one scale, got one quantized per channel"),
     ],
-    ids=["float", "tuple", "features", "per-channel"],
+    ids=["float", "tuple", "features", "no-dimension", "per-channel"],
 )
 def test_refuses_inputs_that_do_not_fit(x, error, message):
     with pytest.raises(error, match=message):
@@ -140,18 +141,26 @@ def test_refuses_weights_that_do_not_fit(weight, bias, error, message):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "error", "message"),
     [
-        ((0.0, 0), "scale must be finite and > 0, got 0.0"),
-        ((float("nan"), 0), "got nan"),
-        ((1.0, 256), r"zero_point of torchq\.quint8 must lie in \[0, 255\], got 256"),
-        ((1.0, 0, torchq.qint32), r"is torchq\.quint8 or torchq\.qint8, got torchq\.qint32"),
+        ((0.0, 0), ValueError, "scale must be finite and above 0, .* got 0.0"),
+        ((1e-45, 0), ValueError, "within float32's range, got 1e-45"),
+        ((float("nan"), 0), ValueError, "got nan"),
+        ((1.0, 256), ValueError, r"zero_point must lie in \[0, 255\], the range of torch\.uint8, got 256"),
+        ((1.0, 2.5), TypeError, "zero_point must be an integer, got 2.5"),
+        ((1.0, 0, torchq.qint32), ValueError, r"is torchq\.quint8 or torchq\.qint8, got torchq\.qint32"),
     ],
-    ids=["zero-scale", "nan-scale", "zero-point", "dtype"],
+    ids=["zero-scale", "small-scale", "nan-scale", "zero-point", "fraction", "dtype"],
 )
-def test_refuses_output_qparams_that_do_not_fit(arguments, message):
-    with pytest.raises(ValueError, match=message):
+def test_refuses_output_qparams_that_do_not_fit(arguments, error, message):
+    with pytest.raises(error, match=message):
         Linear(12, 7).set_output_qparams(*arguments)
+
+
+def test_output_qparams_become_python_numbers():
+    linear = Linear(12, 7)
+    linear.set_output_qparams(torch.tensor(0.5), torch.tensor(3))
+    assert [(type(number), number) for number in (linear.scale, linear.zero_point)] == [(float, 0.5), (int, 3)]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
@@ -167,9 +176,11 @@ def test_dynamic_computes_in_float32_and_keeps_the_dtype(dtype):
     [
         (random_input(), TypeError, "takes a float tensor, got a quantized one: put a DeQuantStub before it"),
         (torch.zeros(2, 12, dtype=torch.int64), TypeError, "takes a float tensor, got torch.int64"),
+        ([0.0] * 12, TypeError, "takes a float tensor, got a list"),
         (torch.zeros(2, 11), ValueError, r"shape \[\.\.\., 12\], got \(2, 11\)"),
+        (torch.tensor(1.0), ValueError, r"shape \[\.\.\., 12\], got \(\)"),
     ],
-    ids=["quantized", "integer", "features"],
+    ids=["quantized", "integer", "list", "features", "no-dimension"],
 )
 def test_dynamic_refuses_inputs_that_do_not_fit(x, error, message):
     with pytest.raises(error, match=message):

@@ -116,12 +116,20 @@ def test_refuses_another_number_of_channels():
         ({"qscheme": torchq.per_channel_affine}, "supports torchq.per_tensor_affine, torchq.per_tensor_symmetric"),
         ({"qscheme": torchq.per_tensor_symmetric, "reduce_range": True}, "symmetric quint8"),
         ({"is_dynamic": True}, "PlaceholderObserver"),
+        ({"eps": 0}, "eps must lie in .*, got 0"),
+        ({"eps": 1e-45}, "eps must lie in .*, got 1e-45"),
     ],
-    ids=["one-end", "outside-dtype", "one-value", "scheme", "reduced-symmetric", "dynamic"],
+    ids=["one-end", "outside-dtype", "one-value", "scheme", "reduced-symmetric", "dynamic", "zero-eps", "small-eps"],
 )
 def test_refuses_arguments_that_do_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         MinMaxObserver(**arguments)
+
+
+@pytest.mark.parametrize("constant", [5.0, -0.1, float("nan")], ids=str)
+def test_refuses_an_averaging_constant_that_is_no_weight(constant):
+    with pytest.raises(ValueError, match=rf"averaging_constant must lie in \[0, 1\], got {constant}"):
+        MovingAverageMinMaxObserver(averaging_constant=constant)
 
 
 def test_refuses_an_unknown_dtype():

@@ -45,3 +45,8 @@ def test_refuses_an_unknown_version():
 def test_refuses_an_observer_in_place_of_its_class():
     with pytest.raises(ValueError, match="weight must be an observer class, got an instance of MinMaxObserver"):
         QConfig(activation=MinMaxObserver, weight=MinMaxObserver())
+
+
+def test_refuses_what_makes_no_observer():
+    with pytest.raises(TypeError, match="activation must be an observer class or what its with_args returned, got 'a'"):
+        QConfig("a", "b")

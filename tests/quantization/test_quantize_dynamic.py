@@ -55,6 +55,10 @@ def test_copies_and_leaves_the_model_alone_unless_in_place():
     assert type(model[0]) is dynamic.Linear
 
 
+def test_layer_norm_without_parameters_is_no_float_module():
+    assert float_modules(nn.Sequential(nn.LayerNorm(4, elementwise_affine=False))) == {}
+
+
 def test_linear_alone_is_replaced_in_the_result():
     assert type(quantize_dynamic(nn.Linear(4, 2))) is dynamic.Linear
 
@@ -75,6 +79,12 @@ def test_unknown_name_is_an_error():
         quantize_dynamic(net(), {"encoder"})
 
 
+@pytest.mark.parametrize("spec", [nn.Linear, "0"], ids=["type", "name"])
+def test_spec_that_is_no_collection_is_an_error(spec):
+    with pytest.raises(TypeError, match="qconfig_spec must be a set of types or names"):
+        quantize_dynamic(net(), spec)
+
+
 def test_unknown_granularity_is_an_error():
     with pytest.raises(ValueError, match="'per_tensor' or 'per_token', got 'per_row'"):
         quantize_dynamic(net(), granularity="per_row")
@@ -90,12 +100,22 @@ def test_module_inside_a_fused_one_is_replaced():
     assert type(quantize_dynamic(model)[0][0]) is dynamic.Linear
 
 
-def test_transformer_encoder_runs_in_eval_mode():
+@pytest.mark.parametrize("padded", [False, True], ids=["full", "padded"])
+def test_transformer_encoder_runs_in_eval_mode(padded):
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
     model = nn.TransformerEncoder(layer, 2).eval()
     quantized = quantize_dynamic(model, granularity="per_token")
-    x = torch.randn(2, 5, 64)
+    model.use_nested_tensor = False  # torch warns of them
+    x, padding = torch.randn(2, 5, 64), torch.zeros(2, 5, dtype=torch.bool)
+    padding[1, 3:] = padded
     with torch.no_grad():
-        assert torch.nn.functional.cosine_similarity(quantized(x), model(x), dim=-1).min() > 0.99
+        results = [m(x, src_key_padding_mask=padding if padded else None)[~padding] for m in (quantized, model)]
+    assert torch.nn.functional.cosine_similarity(*results, dim=-1).min() > 0.99
     assert type(quantized.layers[0].linear1).__module__ == "torchq.nn.quantized.dynamic.linear"
+
+
+def test_float_transformer_encoder_keeps_nested_tensors():
+    layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
+    model = nn.ModuleDict({"encoder": nn.TransformerEncoder(layer, 1), "head": nn.Linear(64, 2)})
+    assert quantize_dynamic(model, {"head"}).encoder.use_nested_tensor

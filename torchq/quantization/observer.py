@@ -78,7 +78,7 @@ class MovingAverageMinMaxObserver(MinMaxObserver):
     ``min += averaging_constant * (min(x) - min)``, the first tensor's values to begin with; max likewise.
 
     Args:
-        averaging_constant: weight of the newest tensor.
+        averaging_constant: weight of the newest tensor, from 0 to 1.
         dtype: see ``UniformQuantizationObserverBase``, as the rest.
     """
 
@@ -96,6 +96,8 @@ class MovingAverageMinMaxObserver(MinMaxObserver):
         factory_kwargs: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(dtype, qscheme, reduce_range, quant_min, quant_max, factory_kwargs, eps, is_dynamic)
+        if not 0 <= averaging_constant <= 1:
+            raise ValueError(f"averaging_constant must lie in [0, 1], got {averaging_constant}")
         self.averaging_constant = averaging_constant
 
     def _updated_range(self, low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

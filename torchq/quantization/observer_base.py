@@ -18,7 +18,8 @@ from torchq.dtypes import (
 )
 from torchq.quantization.qparams import affine_qparams, quantization_range, symmetric_qparams, symmetric_zero_point
 
-FLOAT32_EPS = torch.finfo(torch.float32).eps
+_FLOAT32 = torch.finfo(torch.float32)
+FLOAT32_EPS = _FLOAT32.eps
 
 
 class ObserverFactory:
@@ -112,7 +113,7 @@ class UniformQuantizationObserverBase(ObserverBase):
         quant_min: smallest integer, with ``quant_max``; the dtype's own when None.
         quant_max: largest integer.
         factory_kwargs: ``device`` and ``dtype`` of the buffers.
-        eps: smallest scale.
+        eps: smallest scale; a normal float32 above 0.
         is_dynamic: must be False; use ``PlaceholderObserver`` for dynamic quantization.
 
     Attributes:
@@ -153,6 +154,8 @@ class UniformQuantizationObserverBase(ObserverBase):
             raise ValueError(
                 f"{name} cannot reduce the range of symmetric quint8: its zero point 128 would lie outside"
             )
+        if not _FLOAT32.tiny <= eps <= _FLOAT32.max:
+            raise ValueError(f"eps must lie in [{_FLOAT32.tiny}, {_FLOAT32.max}], float32's normal numbers, got {eps}")
         self.reduce_range = reduce_range
         self.has_customized_qrange = quant_min is not None and quant_max is not None
         self.quant_min, self.quant_max = quantization_range(self.dtype, reduce_range, quant_min, quant_max)

@@ -22,6 +22,7 @@ class QConfig(namedtuple("QConfig", ["activation", "weight"])):
         weight: the same, for the weight.
 
     Raises:
+        TypeError: if given what cannot be called.
         ValueError: if given an observer instead of a class; each module needs one of its own.
 
     Example:
@@ -39,6 +40,8 @@ class QConfig(namedtuple("QConfig", ["activation", "weight"])):
                 raise ValueError(
                     f"{role} must be an observer class, got an instance of {name}: pass {name} or {name}.with_args(...)"
                 )
+            if not callable(factory):
+                raise TypeError(f"{role} must be an observer class or what its with_args returned, got {factory!r}")
         return super().__new__(cls, activation, weight)
 
 

@@ -113,6 +113,10 @@ def _replaced(
         return replacements[model]
     for module, swapped in replacements.items():
         _move_hooks(module, swapped)
+    for encoder in model.modules():
+        if isinstance(encoder, nn.TransformerEncoder) and not replacements.keys().isdisjoint(encoder.modules()):
+            # A nested tensor serves torch's fused path only, and quantized layers do not take one.
+            encoder.use_nested_tensor = False
     for parent in list(model.modules()):
         for key, child in parent._modules.items():
             if child in replacements:
@@ -199,6 +203,7 @@ def quantize_dynamic(
     Raises:
         ValueError: if nothing is there to be replaced, if a type in ``qconfig_spec`` occurs in the model but cannot
             be quantized, or if an argument is none of those above.
+        TypeError: if ``qconfig_spec`` is a type or a name itself.
 
     Example:
         >>> quantize_dynamic(nn.Sequential(nn.Linear(4, 2)), granularity="per_token")
@@ -212,6 +217,10 @@ qscheme=torchq.per_tensor_affine, granularity=per_token)
     if not isinstance(qconfig_spec, dict):
         if as_qdtype(dtype) is not qint8:
             raise ValueError(f"quantize_dynamic makes {qint8} weights, got dtype {dtype}")
+        if isinstance(qconfig_spec, str) or not isinstance(qconfig_spec, Collection | None):
+            raise TypeError(
+                f"qconfig_spec must be a set of types or names, a dictionary of them, or None, got {qconfig_spec!r}"
+            )
         qconfig_spec = dict.fromkeys({nn.Linear} if qconfig_spec is None else qconfig_spec, default_dynamic_qconfig)
     if not inplace:
         model = copy.deepcopy(model)
@@ -251,4 +260,8 @@ def float_modules(model: nn.Module) -> dict[str, str]:
         >>> float_modules(quantize_dynamic(nn.Sequential(nn.Linear(4, 2), nn.LayerNorm(2))))
         {'1': 'LayerNorm'}
     """
-    return {name: type(part).__name__ for name, part in model.named_modules() if part._parameters}
+    return {
+        name: type(part).__name__
+        for name, part in model.named_modules()
+        if any(parameter is not None for parameter in part._parameters.values())
+    }

@@ -1,5 +1,6 @@
 """The quantized 2d convolution."""
 
+from numbers import Integral
 from typing import Any
 
 from torch import nn
@@ -62,7 +63,9 @@ class Conv2d(StaticQuantizedModule):
             raise ValueError(
                 f"groups must divide in_channels {in_channels} and out_channels {out_channels}, got {groups}"
             )
-        kernel_size, stride, dilation = _pair(kernel_size), _pair(stride), _pair(dilation)
+        kernel_size = _checked_pair("kernel_size", kernel_size, 1)
+        stride = _checked_pair("stride", stride, 1)
+        dilation = _checked_pair("dilation", dilation, 1)
         super().__init__((out_channels, in_channels // groups, *kernel_size), bias, groups)
         self.in_channels = in_channels
         self.out_channels = out_channels
@@ -158,6 +161,13 @@ class Conv2d(StaticQuantizedModule):
         return ", ".join(parts)
 
 
+def _checked_pair(name: str, value: Any, least: int) -> tuple[int, int]:
+    pair = _pair(value)
+    if len(pair) != 2 or not all(isinstance(size, Integral) and size >= least for size in pair):
+        raise ValueError(f"{name} must be one or two integers >= {least}, got {value!r}")
+    return pair
+
+
 def _resolved_padding(
     padding: int | tuple[int, int] | str, kernel_size: tuple[int, int], dilation: tuple[int, int]
 ) -> tuple[int, int]:
@@ -165,7 +175,7 @@ def _resolved_padding(
     if padding == "valid":
         return (0, 0)
     if padding != "same":
-        return _pair(padding)
+        return _checked_pair("padding", padding, 0)
     total = [d * (k - 1) for k, d in zip(kernel_size, dilation, strict=True)]
     if any(size % 2 for size in total):
         raise ValueError(f"padding 'same' with kernel {kernel_size} and dilation {dilation} pads the sides unequally")

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torchq import ops
 from torchq.nn.quantized.conversion import output_qparams
 from torchq.nn.quantized.state import QuantizedOutputModule
+from torchq.ops.quantize import check_qparams
 from torchq.qtensor import QTensor, float_fallback
 
 
@@ -66,8 +67,8 @@ class QFunctional(QuantizedOutputModule):
 
     ``add`` and ``add_relu`` are exact by docs/numerics.md. ``cat`` copies what has the output's scale and zero point
     already, and dequantizes and quantizes what has not. ``mul`` and ``matmul`` are computed in float32 and counted as
-    float fallbacks (``torchq.float_fallbacks``). Results have the
-    module's scale and zero point, and the dtype of the inputs, which must be that of the output.
+    float fallbacks (``torchq.float_fallbacks``). Results have the module's scale and zero point, and the dtype of the
+    inputs, which must be that of the output.
 
     State: that of ``QuantizedOutputModule``.
 
@@ -83,26 +84,32 @@ class QFunctional(QuantizedOutputModule):
 
     def add(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x + y``."""
-        return self._sum(x, y, relu=False)
+        return self._sum("add", x, y, relu=False)
 
     def add_relu(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``relu(x + y)``."""
-        return self._sum(x, y, relu=True)
+        return self._sum("add_relu", x, y, relu=True)
 
     def add_scalar(self, x: QTensor, y: float) -> QTensor:
         """Returns ``x + y`` for a number ``y``, by moving the zero point.
 
         Where the zero point would leave the dtype's range, it stays at its end and the scale grows instead.
+
+        Raises:
+            ValueError: if ``y`` is not finite, or not below 2**62 times the scale.
         """
         self._check("add_scalar", x)
         info = torch.iinfo(x._data.dtype)
-        steps = round(y / x._scale)
-        zero_point = x._zero_point - steps
+        steps = float(y) / x._scale
+        if not abs(steps) < 2**62:
+            raise ValueError(f"QFunctional.add_scalar takes a number below 2**62 times the scale {x._scale}, got {y}")
+        zero_point = x._zero_point - round(steps)
         if info.min <= zero_point <= info.max:
-            return QTensor(x._data, x._scale, zero_point)
+            return QTensor(x._data.clone(), x._scale, zero_point)
         nearest = min(max(zero_point, info.min), info.max)
         span = max(info.max - zero_point, zero_point - info.min)
         scale = span / (info.max - info.min) * x._scale
+        check_qparams(scale, nearest, x._data.dtype)
         shifted = (x._data.to(torch.int64) - zero_point).float()
         integers = torch.round(shifted * (x._scale / scale)) + nearest
         return QTensor(integers.clamp(info.min, info.max).to(x._data.dtype), scale, nearest)
@@ -113,15 +120,21 @@ class QFunctional(QuantizedOutputModule):
         return self._quantized(float_fallback(torch.mul, (x, y), {}))
 
     def mul_scalar(self, x: QTensor, y: float) -> QTensor:
-        """Returns ``x * y`` for a number ``y``, by scaling the scale; a negative one mirrors the integers."""
+        """Returns ``x * y`` for a number ``y``, by scaling the scale; a negative one mirrors the integers.
+
+        Raises:
+            ValueError: if the scale times ``y`` is no scale.
+        """
         self._check("mul_scalar", x)
         info = torch.iinfo(x._data.dtype)
         if y == 0:
             return QTensor(torch.zeros_like(x._data), 1.0, 0)
+        scale = x._scale * abs(float(y))
+        check_qparams(scale, x._zero_point, x._data.dtype)
         if y > 0:
-            return QTensor(x._data, x._scale * y, x._zero_point)
+            return QTensor(x._data.clone(), scale, x._zero_point)
         mirror = info.max + info.min
-        return QTensor((mirror - x._data.to(torch.int32)).to(x._data.dtype), x._scale * -y, mirror - x._zero_point)
+        return QTensor((mirror - x._data.to(torch.int32)).to(x._data.dtype), scale, mirror - x._zero_point)
 
     def cat(self, x: Sequence[QTensor], dim: int = 0) -> QTensor:
         """Returns the tensors of ``x`` joined along ``dim``."""
@@ -147,8 +160,8 @@ class QFunctional(QuantizedOutputModule):
         module.set_output_qparams(*output_qparams(mod))
         return module
 
-    def _sum(self, x: QTensor, y: QTensor, relu: bool) -> QTensor:
-        self._check("add", x, y)
+    def _sum(self, name: str, x: QTensor, y: QTensor, relu: bool) -> QTensor:
+        self._check(name, x, y)
         a, b = x._data, y._data
         if a.shape != b.shape:
             a, b = torch.broadcast_tensors(a, b)

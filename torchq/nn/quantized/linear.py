@@ -52,10 +52,16 @@ class Linear(StaticQuantizedModule):
             TypeError: if ``x`` is not quantized.
             ValueError: if its last dimension is not K, or it has several scales.
         """
-        if not isinstance(x, QTensor) or x._axis is not None or x._data.shape[-1] != self.in_features:
+        if (
+            not isinstance(x, QTensor)
+            or x._axis is not None
+            or not (shape := x._data.shape)
+            or shape[-1] != self.in_features
+        ):
             raise self._input_error(x, f"[..., {self.in_features}]")
         # nn.Module.__getattr__ would find each buffer only after two failed lookups.
         buffers = self._buffers
+        scale, zero_point = self.scale, self.zero_point
         data = ops.linear(
             x._data,
             x._scale,
@@ -63,12 +69,12 @@ class Linear(StaticQuantizedModule):
             buffers["_packed_weight"],
             buffers["_weight_scales"],
             buffers["_bias"],
-            self.scale,
-            self.zero_point,
+            scale,
+            zero_point,
             self._output_storage,
             self._relu,
         )
-        return QTensor(data, self.scale, self.zero_point)
+        return QTensor(data, scale, zero_point)
 
     @classmethod
     def from_float(cls, mod: nn.Module) -> "Linear":

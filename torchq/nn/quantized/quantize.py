@@ -21,6 +21,7 @@ class Quantize(QuantizedOutputModule):
         dtype: ``quint8``, ``qint8`` or ``qint32``.
 
     Raises:
+        TypeError: if the zero point is no integer, or ``dtype`` none of these.
         ValueError: if scale or zero point does not fit.
 
     Example:

@@ -1,11 +1,13 @@
 """State of quantized modules: plain tensors made on saving and read on loading."""
 
+import operator
 from typing import Any
 
 import torch
 from torch import nn
 
 from torchq.dtypes import QDtype, qdtype_of_storage, qint8, quint8
+from torchq.ops.quantize import check_qparams
 
 
 class PlainStateModule(nn.Module):
@@ -20,7 +22,7 @@ class PlainStateModule(nn.Module):
         return {}
 
     def _set_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Takes a complete state, with shapes that ``_state_shapes`` allows."""
+        """Takes a complete state, with shapes that ``_state_shapes`` allows; one that it refuses changes nothing."""
 
     def _state_shapes(self) -> dict[str, list[torch.Size]]:
         """Returns the shapes that a saved tensor may have, the present one first."""
@@ -55,7 +57,7 @@ class PlainStateModule(nn.Module):
         if given and not errors:
             try:
                 self._set_state({**self._state(), **given})
-            except (TypeError, ValueError) as error:
+            except (RuntimeError, TypeError, ValueError) as error:
                 errors.append(f"While loading {prefix.removesuffix('.')!r}: {error}.")
         error_msgs.extend(errors)
 
@@ -89,21 +91,23 @@ class QuantizedOutputModule(PlainStateModule):
         """Sets scale, zero point and dtype of the output.
 
         Args:
-            scale: finite and > 0.
+            scale: finite and > 0, as its reciprocal, in float32.
             zero_point: within the dtype's range.
             dtype: one of ``output_dtypes``.
 
         Raises:
-            ValueError: for anything else.
+            TypeError: if ``zero_point`` is no integer.
+            ValueError: if a value is out of range, or ``dtype`` another one.
         """
         if dtype not in self.output_dtypes:
             allowed = " or ".join(map(str, self.output_dtypes))
             raise ValueError(f"the output of {self._get_name()} is {allowed}, got {dtype}")
-        if not 0 < scale < float("inf"):
-            raise ValueError(f"scale must be finite and > 0, got {scale}")
-        if not dtype.qmin <= zero_point <= dtype.qmax:
-            raise ValueError(f"zero_point of {dtype} must lie in [{dtype.qmin}, {dtype.qmax}], got {zero_point}")
-        self.scale = scale
+        try:
+            zero_point = operator.index(zero_point)
+        except TypeError as error:
+            raise TypeError(f"zero_point must be an integer, got {zero_point!r}") from error
+        check_qparams(scale, zero_point, dtype.storage_dtype)
+        self.scale = float(scale)
         self.zero_point = zero_point
         self._output_storage = dtype.storage_dtype
 
@@ -123,4 +127,4 @@ class QuantizedOutputModule(PlainStateModule):
         zero_point = state["zero_point"]
         storages = [dtype.storage_dtype for dtype in self.output_dtypes]
         storage = zero_point.dtype if zero_point.dtype in storages else self._output_storage
-        self.set_output_qparams(state["scale"].item(), int(zero_point.item()), qdtype_of_storage(storage))
+        self.set_output_qparams(state["scale"].item(), zero_point.item(), qdtype_of_storage(storage))

@@ -56,11 +56,15 @@ class WeightedQuantizedModule(PlainStateModule):
         Raises:
             TypeError: if ``w`` is no ``QTensor``.
             ValueError: if dtype, scale, axis or a shape does not fit.
+            RuntimeError: if a zero point does not fit, or the sums would be too long for int32.
         """
+        self._hold(w, self._packed(w, b))
+
+    def _packed(self, w: QTensor, b: torch.Tensor | None) -> dict[str, torch.Tensor | None]:
+        """Returns the buffers for a weight and a bias, and leaves the module as it is."""
         self._check_weight_bias(w, b)
         integers = w._data
-        per_channel = w.qscheme() is not per_tensor_affine
-        if per_channel:
+        if w.qscheme() is not per_tensor_affine:
             scales = w.q_per_channel_scales().float()
             zero_points = w.q_per_channel_zero_points().clone()
             zero_points = zero_points if zero_points.any() else None
@@ -70,12 +74,17 @@ class WeightedQuantizedModule(PlainStateModule):
             zero_points = scales.new_full(scales.shape, zero_point, dtype=torch.int64) if zero_point else None
         if not (torch.isfinite(scales) & (scales > 0)).all():
             raise ValueError(f"{self._get_name()} takes weight scales that are finite and > 0, got {scales.tolist()}")
-        self.register_buffer("_packed_weight", ops.pack_weight(integers, zero_points, self._groups), persistent=False)
-        self.register_buffer("_weight_scales", scales, persistent=False)
-        self.register_buffer("_weight_zero_points", zero_points, persistent=False)
-        self._weight_per_channel = per_channel
-        bias = None if b is None else b.detach().to(torch.float32, copy=True)
-        self.register_buffer("_bias", bias, persistent=False)
+        return {
+            "_packed_weight": ops.pack_weight(integers, zero_points, self._groups),
+            "_weight_scales": scales,
+            "_weight_zero_points": zero_points,
+            "_bias": None if b is None else b.detach().to(torch.float32, copy=True),
+        }
+
+    def _hold(self, w: QTensor, buffers: dict[str, torch.Tensor | None]) -> None:
+        for name, buffer in buffers.items():
+            self.register_buffer(name, buffer, persistent=False)
+        self._weight_per_channel = w.qscheme() is not per_tensor_affine
 
     def _check_weight_bias(self, w: QTensor, b: torch.Tensor | None) -> None:
         name = self._get_name()
@@ -115,8 +124,10 @@ class WeightedQuantizedModule(PlainStateModule):
     def _set_state(self, state: dict[str, torch.Tensor]) -> None:
         device = self._packed_weight.device
         here = {name: value.to(device) for name, value in state.items()}
-        self.set_weight_bias(_qweight(here), here.get("bias"))
+        weight = _qweight(here)
+        buffers = self._packed(weight, here.get("bias"))
         super()._set_state(state)
+        self._hold(weight, buffers)
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "WeightedQuantizedModule":
         before = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
@@ -131,6 +142,8 @@ def _qweight(state: dict[str, torch.Tensor]) -> QTensor:
     weight, scale, zero_point = state["weight"], state["weight_scale"], state["weight_zero_point"]
     if weight.dtype != torch.int8:
         raise TypeError(f"weight must be torch.int8, got {weight.dtype}")
+    if zero_point.is_floating_point():
+        raise TypeError(f"weight_zero_point must be integers, got {zero_point.dtype}")
     if scale.shape != zero_point.shape:
         raise ValueError(
             "weight_scale and weight_zero_point must have the same shape, got "

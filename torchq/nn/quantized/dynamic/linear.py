@@ -22,6 +22,8 @@ class Linear(WeightedQuantizedModule):
     - ``"per_tensor"``: over all of it, in 7 bits, as torch.ao does; a row's result depends on the others.
     - ``"per_token"``: over each row, in the full 8 bits; more accurate, and a row's result is its own.
 
+    State: that of ``WeightedQuantizedModule``, and the granularity as ``per_token``, a bool.
+
     Args:
         in_features: K.
         out_features: N.
@@ -73,13 +75,12 @@ class Linear(WeightedQuantizedModule):
             ``[..., N]`` in the dtype of ``x``.
 
         Raises:
-            TypeError: if ``x`` is quantized or not floating point.
+            TypeError: if ``x`` is no tensor, quantized or not floating point.
             ValueError: if its last dimension is not K.
         """
-        if isinstance(x, QTensor) or not x.is_floating_point():
-            given = "a quantized one: put a DeQuantStub before it" if isinstance(x, QTensor) else f"{x.dtype}"
-            raise TypeError(f"{self._get_name()} takes a float tensor, got {given}")
-        if x.shape[-1] != self.in_features:
+        if not isinstance(x, torch.Tensor) or isinstance(x, QTensor) or not x.is_floating_point():
+            raise self._input_error(x)
+        if not (shape := x.shape) or shape[-1] != self.in_features:
             raise ValueError(
                 f"{self._get_name()} takes an input of shape [..., {self.in_features}], got {tuple(x.shape)}"
             )
@@ -94,6 +95,23 @@ class Linear(WeightedQuantizedModule):
             self._relu,
         )
         return output if x.dtype is torch.float32 else output.to(x.dtype)
+
+    def _input_error(self, x: Any) -> TypeError:
+        if isinstance(x, QTensor):
+            given = "a quantized one: put a DeQuantStub before it"
+        else:
+            given = str(x.dtype) if isinstance(x, torch.Tensor) else f"a {type(x).__name__}"
+        return TypeError(f"{self._get_name()} takes a float tensor, got {given}")
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        return {**super()._state(), "per_token": torch.tensor(self._per_token)}
+
+    def _set_state(self, state: dict[str, torch.Tensor]) -> None:
+        per_token = state["per_token"]
+        if per_token.dtype is not torch.bool:
+            raise TypeError(f"per_token must be torch.bool, got {per_token.dtype}")
+        super()._set_state(state)
+        self._per_token = per_token.item()
 
     @classmethod
     def from_float(cls, mod: nn.Module) -> "Linear":
