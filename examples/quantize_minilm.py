@@ -78,7 +78,7 @@ def megabytes(model: nn.Module) -> float:
     return file.tell() / 1e6
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def main() -> None:
     """Prints one table: how close the embeddings are to FP32's, and what they cost."""
     console = Console()

@@ -129,17 +129,20 @@ def test_passes_opcheck(sample):
     torch.library.opcheck(overload(sample.op), raw_arguments(sample))
 
 
+@pytest.mark.parametrize("gradients", [torch.inference_mode, torch.no_grad], ids=["inference-mode", "no-grad"])
 @every_typical_sample
-def test_works_in_inference_mode(sample):
-    with torch.inference_mode():
+def test_works_without_gradients(sample, gradients):
+    with gradients():
         assert torch.equal(sample.run(), sample.expected)
 
 
+@pytest.mark.parametrize("gradients", [torch.enable_grad, torch.no_grad], ids=["grad", "no-grad"])
 @every_typical_sample
-def test_compiles_without_a_graph_break(sample):
+def test_compiles_without_a_graph_break(sample, gradients):
     torch._dynamo.reset()
     compiled = torch.compile(getattr(torchq.ops, sample.op), fullgraph=True, backend="aot_eager")
-    assert torch.equal(compiled(*sample.op_arguments), sample.expected)
+    with gradients():
+        assert torch.equal(compiled(*sample.op_arguments), sample.expected)
 
 
 @every_typical_sample

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from torchq.ops._register import (
+    call_forward_only,
     empty_channels_last,
     forward_only,
     require,
@@ -157,7 +158,8 @@ def conv2d_dequantize(
     Returns:
         float32 ``[N, O, OH, OW]``, channels_last.
     """
-    return _ops.conv2d_dequantize.default(
+    return call_forward_only(
+        _ops.conv2d_dequantize.default,
         input,
         input_scale,
         input_zero_point,

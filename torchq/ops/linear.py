@@ -3,7 +3,14 @@
 import torch
 from torch import Tensor
 
-from torchq.ops._register import forward_only, require, require_bytes, require_one_device, require_weight
+from torchq.ops._register import (
+    call_forward_only,
+    forward_only,
+    require,
+    require_bytes,
+    require_one_device,
+    require_weight,
+)
 
 _ops = torch.ops.torchq
 
@@ -106,8 +113,8 @@ def linear_dequantize(
     Returns:
         float32 ``[..., N]``.
     """
-    return _ops.linear_dequantize.default(
-        input, input_scale, input_zero_point, packed_weight, weight_scales, bias, relu
+    return call_forward_only(
+        _ops.linear_dequantize.default, input, input_scale, input_zero_point, packed_weight, weight_scales, bias, relu
     )
 
 
@@ -152,7 +159,9 @@ def linear_dynamic(
     Returns:
         float32 ``[..., N]``.
     """
-    return _ops.linear_dynamic.default(input, packed_weight, weight_scales, bias, per_token, reduce_range, relu)
+    return call_forward_only(
+        _ops.linear_dynamic.default, input, packed_weight, weight_scales, bias, per_token, reduce_range, relu
+    )
 
 
 @torch.library.register_fake("torchq::linear_dynamic")

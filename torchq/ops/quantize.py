@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from torchq.dtypes import qdtype_of_storage
-from torchq.ops._register import empty_dense_like, forward_only, require_one_device
+from torchq.ops._register import call_forward_only, empty_dense_like, forward_only, require_one_device
 
 _ops = torch.ops.torchq
 
@@ -129,7 +129,7 @@ def dequantize_per_channel(input: Tensor, scales: Tensor, zero_points: Tensor, a
         zero_points: ``[input.size(axis)]``, integers.
         axis: the dimension of the channels, from ``-input.dim()``.
     """
-    return _ops.dequantize_per_channel.default(input, *channel_qparams(scales, zero_points), axis)
+    return call_forward_only(_ops.dequantize_per_channel.default, input, *channel_qparams(scales, zero_points), axis)
 
 
 @torch.library.register_fake("torchq::dequantize_per_channel")
