@@ -59,8 +59,7 @@ STABLE_TORCH_LIBRARY(torchq, m) {
   m.def("relu(Tensor input, int zero_point) -> Tensor");
   m.def("clamp(Tensor input, int lowest, int highest) -> Tensor");
 
-  // Pools of uint8 or int8 [N, C, H, W]; the result has the input's scale and zero point and is
-  // channels_last.
+  // Pools of uint8 or int8 [N, C, H, W]; the result has the input's scale and zero point and is channels_last.
   m.def(
       "max_pool2d(Tensor input, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, "
       "bool ceil_mode) -> Tensor");

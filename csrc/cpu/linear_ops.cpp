@@ -35,8 +35,7 @@ Tensor empty_output(const Rows& rows, ScalarType dtype) {
   return empty_strided(sizes, Sizes(strides.data(), strides.size()), dtype);
 }
 
-// Points at rows of bytes; where K is no multiple of 4 they are copied, for the kernels read whole groups
-// of 4.
+// Points at rows of bytes; where K is no multiple of 4 they are copied, for the kernels read whole groups of 4.
 void point_at_rows(const uint8_t* input, int64_t k, int64_t first, int64_t count, Chunk& chunk) {
   const int64_t padded = round_up(k, 4);
   const uint8_t* rows = input + first * k;

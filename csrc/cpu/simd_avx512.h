@@ -72,8 +72,7 @@ TORCHQ_INLINE __m512i round_below_ceiling(F32 y) {
   return _mm512_cvt_roundps_epi32(_mm512_min_ps(y.v, _mm512_set1_ps(kInt32Ceiling)),
                                   _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
-// Four vectors to bytes. The packs work within 128-bit lanes: dword v of lane l holds lanes 4l .. 4l + 3 of
-// vector v.
+// Four vectors to bytes. The packs work within 128-bit lanes: dword v of lane l holds lanes 4l .. 4l + 3 of vector v.
 TORCHQ_INLINE __m512i narrow_within_lanes(const F32 (&y)[4], const ByteRange& range) {
   const __m512i low = _mm512_packs_epi32(round_below_ceiling(y[0]), round_below_ceiling(y[1]));
   const __m512i high = _mm512_packs_epi32(round_below_ceiling(y[2]), round_below_ceiling(y[3]));

@@ -45,8 +45,7 @@ struct DepthwiseKernels {
   // Lays out weights and parameters as this level reads them, once per call of the operator.
   void (*prepare)(const DepthwiseArgs& args, void* prepared);
   // `groups` neighbouring groups of pixels, all channels. pixels: [groups][quads][4] pointers to `channels`
-  // bytes; output: bytes or floats, [groups * (pairs ? 2 : 1)][channels]; the last pixel is left out if
-  // `odd`.
+  // bytes; output: bytes or floats, [groups * (pairs ? 2 : 1)][channels]; the last pixel is left out if `odd`.
   void (*run)(const DepthwiseArgs& args, const void* prepared, const uint8_t* const* pixels, int64_t groups, bool odd,
               void* output);
 };

@@ -2,8 +2,7 @@
 //
 // Channels go in blocks of 16 * kQuadVectors. Interleaving leaves a block's channels in an order of the
 // level's own (quad_channel); `prepare` puts weights and parameters into that order, and store_quads undoes
-// it on the way out. Activations are u8 in the loop; s8 ones are flipped, and their zero point moves along by
-// 128.
+// it on the way out. Activations are u8 in the loop; s8 ones are flipped, and their zero point moves along by 128.
 
 constexpr int64_t kBlock = 16 * kQuadVectors;
 
@@ -77,8 +76,7 @@ TORCHQ_INLINE void accumulate(const DepthwiseArgs& args, const uint8_t* const* p
   }
 }
 
-// Asymmetric weights: the sum of x over the taps of each channel, times the weight's zero point, is taken
-// off.
+// Asymmetric weights: the sum of x over the taps of each channel, times the weight's zero point, is taken off.
 template <int kPixels>
 TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const uint8_t* const* pixels, int64_t channel,
                                                int64_t part, const int32_t* block, I32 (&acc)[kPixels][kQuadVectors]) {

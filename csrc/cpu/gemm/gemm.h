@@ -2,9 +2,8 @@
 //
 //   acc[m, n] = sum_k (A[m, k] - input_zero_point[m]) * (W[n, k] - weight_zero_point[n])        exact int32
 //
-//   to_bytes    C[m, n] = max(sat(rne((float(acc) + bias[n] / s) * (s / output_scale)) + output_zero_point),
-//   lowest)
-//               with s = input_scale * weight_scales[n] rounded to float32
+//   to_bytes    C[m, n] = max(sat(rne((float(acc) + bias[n] / s) * (s / output_scale)) + output_zero_point), lowest)
+//               with s = input_scale * weight_scales[n] rounded to float32; lowest is output_zero_point with relu
 //   to_float    C[m, n] = fma(float(acc), s, bias[n])   with s = row_scales[m] * weight_scales[n]
 //
 // A comes as row pointers, one per row and tap: a plain matrix has one tap, a convolution one per kernel

@@ -12,8 +12,7 @@
 //
 // A linear weight [N, K] has one group, one tap and k = K. A convolution weight [O, I/groups, *kernel] has
 // columns = O/groups per group, k = I/groups, and a tap per kernel position; its depth runs over taps, then
-// k. A depthwise weight [O, 1, KH, KW] is one group of O columns; three-wide kernel rows take four bytes
-// each.
+// k. A depthwise weight [O, 1, KH, KW] is one group of O columns; three-wide kernel rows take four bytes each.
 #pragma once
 
 #include <cstdint>
@@ -73,8 +72,7 @@ class PackedWeight {
   const uint8_t* data_;
 };
 
-// weight: [groups * columns, k, *kernel] contiguous; zero_points: [groups * columns] or null; packed:
-// total_bytes().
+// weight: [groups * columns, k, *kernel] contiguous; zero_points: [groups * columns] or null; packed: total_bytes().
 void pack_weight(const PackedHeader& header, const int8_t* weight, const int32_t* zero_points, uint8_t* packed);
 void unpack_weight(const PackedWeight& packed, int8_t* weight);
 
