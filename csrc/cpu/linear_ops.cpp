@@ -48,10 +48,10 @@ void point_at_rows(const uint8_t* input, int64_t k, int64_t first, int64_t count
   for (int64_t row = 0; row < count; ++row) chunk.pointers[row] = rows + row * padded;
 }
 
-Tensor linear_cpu(const Tensor& input, double input_scale, int64_t input_zero_point, const Tensor& packed_weight,
-                  const Tensor& weight_scales, std::optional<Tensor> bias, double output_scale,
-                  int64_t output_zero_point, ScalarType output_dtype, bool relu) {
-  constexpr const char* op = "linear";
+// `output` is null for a float32 result.
+Tensor multiply(const char* op, const Tensor& input, double input_scale, int64_t input_zero_point,
+                const Tensor& packed_weight, const Tensor& weight_scales, const std::optional<Tensor>& bias, bool relu,
+                const OutputArgs* output) {
   check_cpu(op, "input", input);
   const bool is_signed = check_bytes(op, "input", input.scalar_type());
   const Weight weight = check_weight(op, packed_weight, weight_scales, bias);
@@ -61,38 +61,30 @@ Tensor linear_cpu(const Tensor& input, double input_scale, int64_t input_zero_po
   args.relu = relu;
   use_group(weight, 0, args);
   use_input(op, input_scale, input_zero_point, is_signed, args);
-  use_output(op, {output_scale, output_zero_point, output_dtype}, args);
-  Tensor output = empty_output(rows, output_dtype);
-  args.output = output.mutable_data_ptr();
+  if (output != nullptr) use_output(op, *output, args);
+  Tensor result = empty_output(rows, output != nullptr ? output->dtype : ScalarType::Float);
+  args.output = result.mutable_data_ptr();
   args.output_stride = args.columns;
   const auto* data = data_of<uint8_t>(rows.input);
-  run_gemm(args, rows.k, false,
-           [&](int64_t first, int64_t count, Chunk& chunk) { point_at_rows(data, rows.k, first, count, chunk); });
-  return output;
+  run_gemm(args, rows.k, output == nullptr, [&](int64_t first, int64_t count, Chunk& chunk) {
+    point_at_rows(data, rows.k, first, count, chunk);
+    if (output == nullptr) fill_rows(args.input_scale, args.input_zero_point, chunk);
+  });
+  return result;
+}
+
+Tensor linear_cpu(const Tensor& input, double input_scale, int64_t input_zero_point, const Tensor& packed_weight,
+                  const Tensor& weight_scales, std::optional<Tensor> bias, double output_scale,
+                  int64_t output_zero_point, ScalarType output_dtype, bool relu) {
+  const OutputArgs output{output_scale, output_zero_point, output_dtype};
+  return multiply("linear", input, input_scale, input_zero_point, packed_weight, weight_scales, bias, relu, &output);
 }
 
 Tensor linear_dequantize_cpu(const Tensor& input, double input_scale, int64_t input_zero_point,
                              const Tensor& packed_weight, const Tensor& weight_scales, std::optional<Tensor> bias,
                              bool relu) {
-  constexpr const char* op = "linear_dequantize";
-  check_cpu(op, "input", input);
-  const bool is_signed = check_bytes(op, "input", input.scalar_type());
-  const Weight weight = check_weight(op, packed_weight, weight_scales, bias);
-  const Rows rows = rows_of(op, input, weight.packed.header());
-  GemmArgs args{};
-  args.rows = rows.count;
-  args.relu = relu;
-  use_group(weight, 0, args);
-  use_input(op, input_scale, input_zero_point, is_signed, args);
-  Tensor output = empty_output(rows, ScalarType::Float);
-  args.output = output.mutable_data_ptr();
-  args.output_stride = args.columns;
-  const auto* data = data_of<uint8_t>(rows.input);
-  run_gemm(args, rows.k, true, [&](int64_t first, int64_t count, Chunk& chunk) {
-    point_at_rows(data, rows.k, first, count, chunk);
-    fill_rows(args.input_scale, args.input_zero_point, chunk);
-  });
-  return output;
+  return multiply("linear_dequantize", input, input_scale, input_zero_point, packed_weight, weight_scales, bias, relu,
+                  nullptr);
 }
 
 QParams qparams_of(const QuantizeKernels& kernels, const float* x, int64_t n, int32_t qmax) {
