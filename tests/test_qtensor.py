@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from expecttest import assert_expected_inline
 
 import torchq
 
@@ -44,16 +45,20 @@ def test_values_beyond_the_range_clamp_to_its_ends():
 
 
 def test_prints_its_fields_in_torchs_order():
-    assert repr(documented_per_tensor()) == (
-        "QTensor([-1.,  0.,  1.,  2.], size=(4,), dtype=torchq.quint8,\n"
-        "        quantization_scheme=torchq.per_tensor_affine, scale=0.1, zero_point=10)"
+    assert_expected_inline(
+        repr(documented_per_tensor()),
+        """\
+QTensor([-1.,  0.,  1.,  2.], size=(4,), dtype=torchq.quint8,
+        quantization_scheme=torchq.per_tensor_affine, scale=0.1, zero_point=10)""",
     )
-    assert repr(documented_per_channel()) == (
-        "QTensor([[-1.,  0.],\n"
-        "         [ 1.,  2.]], size=(2, 2), dtype=torchq.quint8,\n"
-        "        quantization_scheme=torchq.per_channel_affine,\n"
-        "        scale=tensor([0.1000, 0.0100], dtype=torch.float64),\n"
-        "        zero_point=tensor([10,  0]), axis=0)"
+    assert_expected_inline(
+        repr(documented_per_channel()),
+        """\
+QTensor([[-1.,  0.],
+         [ 1.,  2.]], size=(2, 2), dtype=torchq.quint8,
+        quantization_scheme=torchq.per_channel_affine,
+        scale=tensor([0.1000, 0.0100], dtype=torch.float64),
+        zero_point=tensor([10,  0]), axis=0)""",
     )
 
 
@@ -79,9 +84,11 @@ def test_prints_what_torch_prints(shape, scale):
 
 
 def test_prints_a_meta_tensor_without_values():
-    assert repr(documented_per_tensor().to("meta")) == (
-        "QTensor(..., device='meta', size=(4,), dtype=torchq.quint8,\n"
-        "        quantization_scheme=torchq.per_tensor_affine, scale=0.1, zero_point=10)"
+    assert_expected_inline(
+        repr(documented_per_tensor().to("meta")),
+        """\
+QTensor(..., device='meta', size=(4,), dtype=torchq.quint8,
+        quantization_scheme=torchq.per_tensor_affine, scale=0.1, zero_point=10)""",
     )
 
 

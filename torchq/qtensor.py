@@ -21,6 +21,9 @@ _make_wrapper_subclass = Tensor._make_wrapper_subclass
 # What a torch function does with QTensors; torchq/qtensor_functions.py fills it in.
 FUNCTIONS: dict[Callable, Callable] = {}
 
+# That of torch's printed tensors, unless set_printoptions changes theirs.
+_LINE_WIDTH = 80
+
 _fallbacks: Counter[str] = Counter()
 _local = threading.local()
 
@@ -156,10 +159,9 @@ class QTensor(torch.Tensor):
         if self._axis is not None:
             fields.append(f"axis={self._axis}")
         text = name + values.replace("\n", "\n ")
-        width = torch.get_printoptions()["linewidth"] if hasattr(torch, "get_printoptions") else 80
         for field in fields:
             line = len(text) - text.rfind("\n") - 1
-            text += f", {field}" if line + len(field) + 3 <= width else f",\n{' ' * len(name)}{field}"
+            text += f", {field}" if line + len(field) + 3 <= _LINE_WIDTH else f",\n{' ' * len(name)}{field}"
         return text + ")"
 
     def __format__(self, spec: str) -> str:
