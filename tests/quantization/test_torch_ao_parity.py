@@ -9,6 +9,7 @@ import torchq.quantization
 from torchq.nn.quantized import FloatFunctional, QFunctional
 
 BACKENDS = ["fbgemm", "x86", "onednn", "qnnpack"]
+EIGHT_BITS = {"onednn", "qnnpack"}
 
 
 class ResidualNet(nn.Module):
@@ -83,7 +84,9 @@ def test_weights_have_the_same_integers(nets):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_every_layer_gives_the_same_integers(nets):
+def test_every_layer_gives_the_same_integers(nets, backend):
+    if backend in EIGHT_BITS and not torch.cpu._is_vnni_supported():
+        pytest.skip("without VNNI instructions torch.ao's sums saturate where activations have all 8 bits")
     (_, theirs), (_, ours) = nets
     x = images(2, 16)
     expected, given = integers_by_layer(theirs, x), integers_by_layer(ours, x)
