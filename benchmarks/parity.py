@@ -93,8 +93,8 @@ def _conv2d() -> Iterator[tuple[Tensor, Tensor]]:
         run = torch.ops.quantized.conv2d_relu if relu else torch.ops.quantized.conv2d
         theirs = run(torch._make_per_tensor_quantized_tensor(x, *qx), packed, *qy).int_repr()
         ours = ops.pack_weight(weight, groups=groups)
-        shape = ([kernel] * 2, stride, padding, dilation, groups)
-        yield ops.conv2d(x, *qx, ours, scales, bias, *shape, *qy, torch.uint8, relu), theirs
+        shape = ops.window([kernel] * 2, stride, padding, dilation)
+        yield ops.convolution(x, *qx, ours, scales, bias, shape, False, *qy, torch.uint8, relu), theirs
 
 
 _FAMILIES = {

@@ -38,18 +38,17 @@ STABLE_TORCH_LIBRARY(torchq, m) {
       "per_token, "
       "bool reduce_range, bool relu) -> Tensor");
 
-  // uint8 or int8 [N, C, H, W] * packed [O, C/groups, KH, KW] -> uint8 or int8 [N, O, OH, OW], channels_last.
+  // uint8 or int8 [N, C, *spatial] * packed [O, C / groups, *kernel] -> uint8 or int8 [N, O, *spatial], channels
+  // innermost in memory, with 1 to 3 spatial dimensions. window: kernel_size, stride, padding, dilation and, transposed,
+  // output_padding, one after the other. One list, because each costs a call a microsecond.
   m.def(
-      "conv2d(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, Tensor "
-      "weight_scales, "
-      "Tensor? bias, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, int groups, "
-      "float output_scale, int output_zero_point, ScalarType output_dtype, bool relu) -> Tensor");
+      "convolution(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, Tensor "
+      "weight_scales, Tensor? bias, int[] window, bool transposed, float output_scale, int output_zero_point, "
+      "ScalarType output_dtype, bool relu, Tensor? residual, float residual_scale, int residual_zero_point) -> Tensor");
   // The same with a float32 result.
   m.def(
-      "conv2d_dequantize(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, "
-      "Tensor weight_scales, Tensor? bias, int[2] kernel_size, int[2] stride, int[2] padding, int[2] "
-      "dilation, "
-      "int groups, bool relu) -> Tensor");
+      "convolution_dequantize(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, Tensor "
+      "weight_scales, Tensor? bias, int[] window, bool transposed, bool relu) -> Tensor");
 
   // a + b, each with its own scale and zero point, to the output's.
   m.def(

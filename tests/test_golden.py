@@ -31,23 +31,32 @@ def decode(value, arrays):
             return value
 
 
+def as_torchq(op, arguments):
+    """The operator of torchq that torch's is part of, and its arguments."""
+    if not op.startswith("conv2d"):
+        return op, arguments
+    window = {name: arguments[name] for name in ("stride", "padding", "dilation")}
+    numbers = ops.window(arguments["weight"].shape[2:], **window)
+    merged = {}
+    for name, value in arguments.items():
+        if name == "stride":
+            merged |= {"window": numbers, "transposed": False}
+        elif name not in ("padding", "dilation"):
+            merged[name] = value
+    return op.replace("conv2d", "convolution"), merged
+
+
 def call_reference(op, arguments):
     return getattr(reference, op)(**arguments)
 
 
 def call_ops(op, arguments):
-    if "weight" not in arguments:
-        return getattr(ops, op)(*arguments.values())
-    weight, zero_points = arguments["weight"], arguments["weight_zero_points"]
-    zero_points = None if zero_points is None else zero_points.int()
-    packed = ops.pack_weight(weight, zero_points, arguments.get("groups", 1))
-    positional = []
-    for name, value in arguments.items():
-        if name == "stride":
-            positional.append(list(weight.shape[2:]))
-        if name != "weight_zero_points":
-            positional.append(packed if name == "weight" else value)
-    return getattr(ops, op)(*positional)
+    arguments = dict(arguments)
+    if "weight" in arguments:
+        zero_points, groups = arguments.pop("weight_zero_points"), arguments.pop("groups", 1)
+        zero_points = None if zero_points is None else zero_points.int()
+        arguments["weight"] = ops.pack_weight(arguments["weight"], zero_points, groups)
+    return getattr(ops, op)(*arguments.values())
 
 
 CASES = list(load_cases())
@@ -56,7 +65,7 @@ CASES = list(load_cases())
 @pytest.mark.parametrize("call", [call_reference, call_ops], ids=["reference", "ops"])
 @pytest.mark.parametrize(("op", "arguments", "expected"), CASES)
 def test_gives_torchs_frozen_result(call, op, arguments, expected):
-    result = call(op, arguments)
+    result = call(*as_torchq(op, arguments))
     assert result.dtype == expected.dtype
     assert torch.equal(result, expected)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from torchq import reference
+from torchq import ops, reference
 
 FIXTURES = runpy.run_path(str(Path(__file__).with_name("golden") / "make_fixtures.py"))
 DTYPES = [torch.uint8, torch.int8, torch.int32]
@@ -131,9 +131,9 @@ def test_pointwise_convolution_is_linear(dtype):
     source = FIXTURES["Source"](1)
     x, weight = source.full_range((2, 7, 3, 4), dtype), source.full_range((5, 7, 1, 1), torch.int8)
     zero_point, scales, bias = source.zero_point(dtype), source.scales(5), source.scales(5) * 1000
-    window = ((1, 1), (0, 0), (1, 1), 1)
+    window = ops.window((1, 1), (1, 1), (0, 0), (1, 1))
     output = (9.0, 3, dtype, True)
-    y = reference.conv2d(x, 0.05, zero_point, weight, scales, bias, *window, *output)
+    y = reference.convolution(x, 0.05, zero_point, weight, scales, bias, window, False, *output)
     rows = x.permute(0, 2, 3, 1).reshape(-1, 7)
     expected = reference.linear(rows, 0.05, zero_point, weight.flatten(1), scales, bias, *output)
     assert torch.equal(y.permute(0, 2, 3, 1).reshape(-1, 5), expected)
@@ -142,11 +142,13 @@ def test_pointwise_convolution_is_linear(dtype):
 def test_convolution_pads_with_the_zero_point():
     source = FIXTURES["Source"](2)
     x, weight = source.full_range((1, 4, 5, 5), torch.uint8), source.full_range((6, 2, 3, 3), torch.int8)
-    arguments = (0.05, 77, weight, source.scales(6), None, (2, 1))
-    zero_points = source.integers((6,), -128, 127)
+    arguments = (0.05, 77, weight, source.scales(6), None)
+    options = {"groups": 2, "weight_zero_points": source.integers((6,), -128, 127)}
     padded = torch.nn.functional.pad(x.int(), (2, 2, 1, 1), value=77).to(torch.uint8)
-    y = reference.conv2d_dequantize(x, *arguments, (1, 2), (1, 1), 2, weight_zero_points=zero_points)
-    expected = reference.conv2d_dequantize(padded, *arguments, (0, 0), (1, 1), 2, weight_zero_points=zero_points)
+    y = reference.convolution_dequantize(x, *arguments, ops.window((3, 3), (2, 1), (1, 2), (1, 1)), False, **options)
+    expected = reference.convolution_dequantize(
+        padded, *arguments, ops.window((3, 3), (2, 1), (0, 0), (1, 1)), False, **options
+    )
     assert torch.equal(y, expected)
 
 

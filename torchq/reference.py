@@ -1,8 +1,8 @@
 """The arithmetic contract in plain torch operations: what every kernel must give, bit for bit.
 
 The functions carry the names and the argument order of ``torchq.ops``, except that weights are plain
-``int8`` tensors with optional zero points where the ops take packed ones, and convolutions need no kernel
-size beside them. They check no arguments and serve tests only: product code never imports this module.
+``int8`` tensors with optional zero points and groups where the ops take packed ones. They check no arguments and serve
+tests only: product code never imports this module.
 
 Notation: arithmetic is float32 unless a formula says otherwise. ``rne`` rounds to the nearest integer, ties
 to even; ``fma(a, b, c)`` is ``a * b + c`` rounded once; ``sat`` clamps to the output dtype and sends NaN to
@@ -92,10 +92,12 @@ def _requantize(
     output_zero_point: int,
     output_dtype: torch.dtype,
     relu: bool,
+    added: Tensor | None = None,
 ) -> Tensor:
-    """Turns exact sums into 8-bit outputs; ``scale`` and ``bias`` broadcast against them."""
+    """Turns exact sums into 8-bit outputs; ``scale``, ``bias`` and ``added``, in output steps, broadcast to them."""
     total = accumulator.float() if bias is None else accumulator.float() + bias / scale
-    rounded = torch.round(total * (scale / _float32(output_scale)))
+    scaled = total * (scale / _float32(output_scale))
+    rounded = torch.round(scaled if added is None else scaled + added)
     output = _saturate(rounded.double() + output_zero_point, output_dtype)
     return output.clamp(min=output_zero_point) if relu else output
 
@@ -207,55 +209,75 @@ def linear_dynamic(
     return _dequantize_sums(accumulator, scale * weight_scales, bias, relu).where(finite, torch.nan)
 
 
-def conv2d(
+def _convolve(x: Tensor, weight: Tensor, window: Sequence[int], transposed: bool, groups: int) -> Tensor:
+    """Sums a float64 convolution; ``weight`` is ``[O, C / groups, *kernel]`` either way."""
+    dims = x.dim() - 2
+    _, stride, padding, dilation, *output_padding = (tuple(window[i : i + dims]) for i in range(0, len(window), dims))
+    if not transposed:
+        convolve = (F.conv1d, F.conv2d, F.conv3d)[dims - 1]
+        return convolve(x, weight, None, stride, padding, dilation, groups)
+    # torch takes the weight of a transposed convolution as [C, O / groups, *kernel].
+    by_group = weight.reshape(groups, -1, *weight.shape[1:]).transpose(1, 2)
+    convolve = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[dims - 1]
+    weight = by_group.reshape(-1, *by_group.shape[2:])
+    return convolve(x, weight, None, stride, padding, *output_padding, groups, dilation)
+
+
+def convolution(
     input: Tensor,
     input_scale: float,
     input_zero_point: int,
     weight: Tensor,
     weight_scales: Tensor,
     bias: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
+    window: Sequence[int],
+    transposed: bool,
     output_scale: float,
     output_zero_point: int,
     output_dtype: torch.dtype,
     relu: bool = False,
+    residual: Tensor | None = None,
+    residual_scale: float = 1.0,
+    residual_zero_point: int = 0,
     *,
+    groups: int = 1,
     weight_zero_points: Tensor | None = None,
 ) -> Tensor:
-    """Convolves 8-bit images ``[N, C, H, W]`` with an int8 weight ``[O, C / groups, kH, kW]``.
+    """Convolves 8-bit ``[N, C, *spatial]`` with an int8 weight ``[O, C / groups, *kernel]``.
 
-    The sums run over taps and channels, padding counts as the zero point, and the rest is :func:`linear`.
+    The sums run over taps and channels, padding counts as the zero point, and the rest is :func:`linear`. A residual
+    adds ``fma(t, r, -(residual_zero_point * t))`` with ``t = residual_scale / output_scale`` before the rounding.
     """
     x, w = _centered(input, input_zero_point), _centered(weight, weight_zero_points)
-    sums = F.conv2d(x, w, None, stride, padding, dilation, groups)
-    scale = _along(_float32(input_scale) * weight_scales, 1, 4)
-    bias = None if bias is None else _along(bias, 1, 4)
-    return _requantize(sums, scale, bias, output_scale, output_zero_point, output_dtype, relu)
+    sums = _convolve(x, w, window, transposed, groups)
+    scale = _along(_float32(input_scale) * weight_scales, 1, input.dim())
+    bias = None if bias is None else _along(bias, 1, input.dim())
+    added = None
+    if residual is not None:
+        ratio = _float32(residual_scale) / _float32(output_scale)
+        added = _fma(ratio, residual.float(), -(_float32(residual_zero_point) * ratio))
+    return _requantize(sums, scale, bias, output_scale, output_zero_point, output_dtype, relu, added)
 
 
-def conv2d_dequantize(
+def convolution_dequantize(
     input: Tensor,
     input_scale: float,
     input_zero_point: int,
     weight: Tensor,
     weight_scales: Tensor,
     bias: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
+    window: Sequence[int],
+    transposed: bool,
     relu: bool = False,
     *,
+    groups: int = 1,
     weight_zero_points: Tensor | None = None,
 ) -> Tensor:
-    """As :func:`conv2d`, with a float32 result ``fma(float(acc), input_scale * weight_scale, bias)``."""
+    """As :func:`convolution`, with a float32 result ``fma(float(acc), input_scale * weight_scale, bias)``."""
     x, w = _centered(input, input_zero_point), _centered(weight, weight_zero_points)
-    sums = F.conv2d(x, w, None, stride, padding, dilation, groups)
-    scale = _along(_float32(input_scale) * weight_scales, 1, 4)
-    return _dequantize_sums(sums, scale, None if bias is None else _along(bias, 1, 4), relu)
+    sums = _convolve(x, w, window, transposed, groups)
+    scale = _along(_float32(input_scale) * weight_scales, 1, input.dim())
+    return _dequantize_sums(sums, scale, None if bias is None else _along(bias, 1, input.dim()), relu)
 
 
 def add(

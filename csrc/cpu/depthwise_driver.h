@@ -6,8 +6,8 @@
 
 namespace torchq {
 
-// `args` as use_group, use_input and use_output (for bytes) leave it; input: [N, H, W, C] bytes; output: [N,
-// OH, OW, C] bytes or floats.
-void run_depthwise(const ConvShape& shape, const GemmArgs& args, const uint8_t* input, bool to_float, void* output);
+// `args` as use_group, use_input and use_output (for bytes) leave it, and its output: [N, OH, OW, C] bytes or floats;
+// input: [N, H, W, C] bytes.
+void run_depthwise(const ConvShape& shape, const GemmArgs& args, const uint8_t* input, bool to_float);
 
 }  // namespace torchq

@@ -5,13 +5,6 @@
 namespace torchq {
 namespace {
 
-bool same(Sizes a, Sizes b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i)
-    if (a[i] != b[i]) return false;
-  return true;
-}
-
 // b with a's layout in memory; a is dense.
 Tensor laid_out_like(const Tensor& b, const Tensor& a) {
   if (same(a.strides(), b.strides())) return b;

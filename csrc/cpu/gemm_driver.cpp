@@ -5,14 +5,6 @@
 namespace torchq {
 namespace {
 
-template <typename T>
-int32_t sum_bytes(const uint8_t* bytes, int64_t n) {
-  const auto* values = reinterpret_cast<const T*>(bytes);
-  int32_t sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += values[i];
-  return sum;
-}
-
 void check_weight_scales(const char* op, const float* scales, int64_t n) {
   bool good = true;
   for (int64_t i = 0; i < n; ++i) good &= scales[i] > 0.0f && scales[i] <= std::numeric_limits<float>::max();
@@ -23,16 +15,14 @@ void check_weight_scales(const char* op, const float* scales, int64_t n) {
 
 }  // namespace
 
-void sum_rows(const GemmArgs& args, int64_t depth, Chunk& chunk) {
-  const int64_t k = depth / args.taps;
+void sum_rows(const GemmKernels& kernels, const GemmArgs& args, int64_t depth, Chunk& chunk) {
+  const int64_t k = args.taps == 0 ? 0 : depth / args.taps;
   chunk.row_sums.resize(kChunkRows);
   for (int64_t row = 0; row < args.rows; ++row) {
     const int32_t zero_point = args.row_zero_points ? args.row_zero_points[row] : args.input_zero_point;
     int32_t sum = -static_cast<int32_t>(depth) * zero_point;
-    for (int64_t tap = 0; tap < args.taps; ++tap) {
-      const uint8_t* bytes = args.row_pointers[tap * args.row_pitch + row];
-      sum += args.signed_input ? sum_bytes<int8_t>(bytes, k) : sum_bytes<uint8_t>(bytes, k);
-    }
+    for (int64_t tap = 0; tap < args.taps; ++tap)
+      sum += kernels.sum_bytes(args.row_pointers[tap * args.row_pitch + row], k, args.signed_input);
     chunk.row_sums[row] = sum;
   }
 }
@@ -71,7 +61,8 @@ void use_group(const Weight& weight, int64_t group, GemmArgs& args) {
   args.taps = 1;
   args.tap_bytes = header.depth();
   args.panels = weight.packed.panels(group);
-  args.panel_has_minus_128 = weight.packed.flags(group);
+  args.panel_bytes = header.panel_bytes();
+  args.tap_offsets = nullptr;
   args.column_sums = weight.packed.column_sums(group);
   args.weight_zero_points = weight.packed.zero_points(group);
   args.weight_scales = weight.scales + group * header.columns;

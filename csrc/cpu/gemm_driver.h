@@ -23,6 +23,8 @@ struct Chunk {
   std::vector<int32_t> row_sums;
   std::vector<float> row_scales;
   std::vector<int32_t> row_zero_points;
+  std::vector<Line> scratch;                // the kernel's
+  std::vector<PanelParameters> parameters;  // of the products that this thread starts
 
   static Chunk& of_this_thread() {
     static thread_local Chunk chunk;
@@ -30,53 +32,65 @@ struct Chunk {
   }
 };
 
-// row_sums[m] = sum_k (A[m, k] - zero_point[m]) over the `depth` bytes of a row that are no padding.
-void sum_rows(const GemmArgs& args, int64_t depth, Chunk& chunk);
+// The rows of a product: `count` lines of `length` rows. Rows of a line lie output_stride (and residual_stride) apart,
+// and a chunk never holds rows of two lines.
+struct Lines {
+  int64_t count, length;
+};
 
-// `args` describes all rows and all columns of one group; prepare(first, count, chunk) fills in
-// chunk.pointers, and for float results row_scales and row_zero_points, of rows first .. first + count.
+// row_sums[m] = sum_k (A[m, k] - zero_point[m]) over the `depth` bytes of a row that are no padding.
+void sum_rows(const GemmKernels& kernels, const GemmArgs& args, int64_t depth, Chunk& chunk);
+
+// `args` describes all columns of one group; prepare(line, first, count, chunk) fills in chunk.pointers, and for float
+// results row_scales and row_zero_points, of rows first .. first + count of a line, and returns the element of the output
+// (and of the residual) where the first of them begins.
 template <typename Prepare>
-void run_gemm(const GemmArgs& args, int64_t depth, bool to_float, const Prepare& prepare) {
+void run_gemm(GemmArgs args, const Lines& lines, int64_t depth, bool to_float, const Prepare& prepare) {
   const GemmKernels& kernels = gemm_kernels(current_isa());
   const auto kernel = to_float ? kernels.to_float : kernels.to_bytes;
-  const int64_t chunks = (args.rows + kChunkRows - 1) / kChunkRows;
-  const bool serial = args.rows * args.columns * args.taps * args.tap_bytes <= kSerialMacs;
+  const int64_t line_chunks = (lines.length + kChunkRows - 1) / kChunkRows;
+  const int64_t chunks = lines.count * line_chunks;
+  const bool serial = lines.count * lines.length * args.columns * args.taps * args.tap_bytes <= kSerialMacs;
   const int64_t threads = serial ? 1 : torch::stable::get_num_threads();
   const int64_t column_blocks = (args.columns + kSplitColumns - 1) / kSplitColumns;
   // Enough pieces for every thread to have two, but no more than needed: each piece prepares its rows anew.
-  const int64_t splits = threads == 1 ? 1 : std::min(column_blocks, std::max<int64_t>(1, 2 * threads / chunks));
-  const int64_t panel_bytes = args.taps * args.tap_bytes * kPanelColumns;
+  const int64_t splits =
+      threads == 1 || chunks == 0 ? 1 : std::min(column_blocks, std::max<int64_t>(1, 2 * threads / chunks));
+
+  std::vector<PanelParameters>& parameters = Chunk::of_this_thread().parameters;
+  parameters.resize(static_cast<size_t>((args.columns + kPanelColumns - 1) / kPanelColumns));
+  (to_float ? kernels.prepare_float : kernels.prepare_bytes)(args, parameters.data());
+  args.parameters = parameters.data();
+  args.row_pitch = kChunkRows;
 
   const auto run = [&](int64_t begin, int64_t end) {
     Chunk& chunk = Chunk::of_this_thread();
     chunk.pointers.resize(static_cast<size_t>(args.taps * kChunkRows));
+    chunk.scratch.resize(lines_of(kernels.scratch_bytes(args.taps, args.tap_bytes)));
     for (int64_t piece = begin; piece < end; ++piece) {
-      const int64_t first_row = piece / splits * kChunkRows;
+      const int64_t first_row = piece / splits % line_chunks * kChunkRows;
       const int64_t split = piece % splits;
-      const int64_t first_column = column_blocks * split / splits * kSplitColumns;
+      const int64_t first_panel = column_blocks * split / splits * (kSplitColumns / kPanelColumns);
+      const int64_t first_column = first_panel * kPanelColumns;
       const int64_t last_column = std::min(args.columns, column_blocks * (split + 1) / splits * kSplitColumns);
       GemmArgs part = args;
-      part.rows = std::min(kChunkRows, args.rows - first_row);
+      part.rows = std::min(kChunkRows, lines.length - first_row);
       part.columns = last_column - first_column;
-      part.row_pitch = kChunkRows;
-      prepare(first_row, part.rows, chunk);
+      const int64_t element = prepare(piece / splits / line_chunks, first_row, part.rows, chunk) + first_column;
       part.row_pointers = chunk.pointers.data();
+      part.scratch = chunk.scratch.data();
       if (to_float) {
         part.row_scales = chunk.row_scales.data();
         part.row_zero_points = chunk.row_zero_points.data();
       }
       if (args.weight_zero_points != nullptr) {
-        sum_rows(part, depth, chunk);
+        sum_rows(kernels, part, depth, chunk);
         part.row_sums = chunk.row_sums.data();
-        part.weight_zero_points += first_column;
       }
-      part.panels += first_column / kPanelColumns * panel_bytes;
-      part.panel_has_minus_128 += first_column / kPanelColumns;
-      part.column_sums += first_column;
-      part.weight_scales += first_column;
-      if (part.bias != nullptr) part.bias += first_column;
-      const int64_t element = first_row * args.output_stride + first_column;
+      part.panels += first_panel * args.panel_bytes;
+      part.parameters += first_panel;
       part.output = static_cast<uint8_t*>(args.output) + element * (to_float ? 4 : 1);
+      if (args.residual != nullptr) part.residual += element;
       kernel(part);
     }
   };

@@ -57,7 +57,6 @@ Tensor multiply(const char* op, const Tensor& input, double input_scale, int64_t
   const Weight weight = check_weight(op, packed_weight, weight_scales, bias);
   const Rows rows = rows_of(op, input, weight.packed.header());
   GemmArgs args{};
-  args.rows = rows.count;
   args.relu = relu;
   use_group(weight, 0, args);
   use_input(op, input_scale, input_zero_point, is_signed, args);
@@ -66,10 +65,12 @@ Tensor multiply(const char* op, const Tensor& input, double input_scale, int64_t
   args.output = result.mutable_data_ptr();
   args.output_stride = args.columns;
   const auto* data = data_of<uint8_t>(rows.input);
-  run_gemm(args, rows.k, output == nullptr, [&](int64_t first, int64_t count, Chunk& chunk) {
+  const auto prepare = [&](int64_t, int64_t first, int64_t count, Chunk& chunk) {
     point_at_rows(data, rows.k, first, count, chunk);
     if (output == nullptr) fill_rows(args.input_scale, args.input_zero_point, chunk);
-  });
+    return first * args.output_stride;
+  };
+  run_gemm(args, {1, rows.count}, rows.k, output == nullptr, prepare);
   return result;
 }
 
@@ -123,7 +124,6 @@ Tensor linear_dynamic_cpu(const Tensor& input, const Tensor& packed_weight, cons
   const Weight weight = check_weight(op, packed_weight, weight_scales, bias);
   const Rows rows = rows_of(op, input, weight.packed.header());
   GemmArgs args{};
-  args.rows = rows.count;
   args.relu = relu;
   use_group(weight, 0, args);
   Tensor output = empty_output(rows, ScalarType::Float);
@@ -133,9 +133,11 @@ Tensor linear_dynamic_cpu(const Tensor& input, const Tensor& packed_weight, cons
   const int32_t qmax = reduce_range ? 127 : 255;
   QParams whole{};
   if (!per_token) whole = qparams_of(quantize_kernels(current_isa()), data, rows.count * rows.k, qmax);
-  run_gemm(args, rows.k, true, [&](int64_t first, int64_t count, Chunk& chunk) {
+  const auto prepare = [&](int64_t, int64_t first, int64_t count, Chunk& chunk) {
     quantize_rows(data, rows.k, first, count, per_token ? nullptr : &whole, qmax, chunk);
-  });
+    return first * args.output_stride;
+  };
+  run_gemm(args, {1, rows.count}, rows.k, true, prepare);
   return output;
 }
 

@@ -90,6 +90,11 @@ void check_window(const char* op, int64_t pixels) {
                pixels);
 }
 
+const Tensor& checked_4d(const char* op, const Tensor& input) {
+  TORCHQ_CHECK(input.dim() == 4, "torchq::", op, ": input must be 4-d [N, C, H, W], got ", input.dim(), " dimensions");
+  return input;
+}
+
 void check_input(const char* op, const Tensor& input) {
   check_cpu(op, "input", input);
   check_bytes(op, "input", input.scalar_type());
@@ -103,11 +108,11 @@ Tensor max_pool2d_cpu(const Tensor& input, const std::vector<int64_t>& kernel_si
   check_pair(op, "stride", stride);
   check_pair(op, "padding", padding);
   check_pair(op, "dilation", dilation);
-  const Tensor x = channels_last(op, input);
+  const Tensor x = channels_last(checked_4d(op, input));
   Axis axes[2];
   for (int i = 0; i < 2; ++i)
     axes[i] = axis_of(op, x.size(2 + i), kernel_size[i], stride[i], padding[i], dilation[i], ceil_mode);
-  Tensor y = empty_channels_last(x.size(0), x.size(1), axes[0].output, axes[1].output, x.scalar_type());
+  Tensor y = empty_channels_last(Sizes({x.size(0), x.size(1), axes[0].output, axes[1].output}), x.scalar_type());
   const PoolKernels& kernels = pool_kernels(current_isa());
   for_each_window(
       x, y, [&](int axis, int64_t position) { return span_of(axes[axis], position); },
@@ -125,13 +130,13 @@ Tensor avg_pool2d_cpu(const Tensor& input, int64_t zero_point, const std::vector
   check_pair(op, "padding", padding);
   TORCHQ_CHECK(!divisor_override.has_value() || *divisor_override > 0,
                "torchq::avg_pool2d: divisor_override must be above 0, got ", divisor_override.value_or(0));
-  const Tensor x = channels_last(op, input);
+  const Tensor x = channels_last(checked_4d(op, input));
   const Storage storage = storage_of_bytes(x.scalar_type() == ScalarType::Char);
   const int32_t zero = check_zero_point(op, "zero_point", zero_point, storage);
   Axis axes[2];
   for (int i = 0; i < 2; ++i) axes[i] = axis_of(op, x.size(2 + i), kernel_size[i], stride[i], padding[i], 1, ceil_mode);
   check_window(op, std::min(axes[0].kernel, axes[0].input) * std::min(axes[1].kernel, axes[1].input));
-  Tensor y = empty_channels_last(x.size(0), x.size(1), axes[0].output, axes[1].output, x.scalar_type());
+  Tensor y = empty_channels_last(Sizes({x.size(0), x.size(1), axes[0].output, axes[1].output}), x.scalar_type());
   const PoolKernels& kernels = pool_kernels(current_isa());
   for_each_window(
       x, y, [&](int axis, int64_t position) { return span_of(axes[axis], position); },
@@ -149,7 +154,7 @@ Tensor adaptive_avg_pool2d_cpu(const Tensor& input, int64_t zero_point, const st
   check_pair(op, "output_size", output_size);
   for (const int64_t size : output_size)
     TORCHQ_CHECK(size >= 1, "torchq::adaptive_avg_pool2d: output_size must be at least 1, got ", size);
-  const Tensor x = channels_last(op, input);
+  const Tensor x = channels_last(checked_4d(op, input));
   TORCHQ_CHECK(x.size(2) >= 1 && x.size(3) >= 1, "torchq::adaptive_avg_pool2d: input must not be empty in H or W, got ",
                x.size(2), " x ", x.size(3));
   const Storage storage = storage_of_bytes(x.scalar_type() == ScalarType::Char);
@@ -157,7 +162,7 @@ Tensor adaptive_avg_pool2d_cpu(const Tensor& input, int64_t zero_point, const st
   // A window is at most one pixel more than the input's share of it, on either side.
   check_window(
       op, std::min(x.size(2), x.size(2) / output_size[0] + 2) * std::min(x.size(3), x.size(3) / output_size[1] + 2));
-  Tensor y = empty_channels_last(x.size(0), x.size(1), output_size[0], output_size[1], x.scalar_type());
+  Tensor y = empty_channels_last(Sizes({x.size(0), x.size(1), output_size[0], output_size[1]}), x.scalar_type());
   const PoolKernels& kernels = pool_kernels(current_isa());
   for_each_window(
       x, y, [&](int axis, int64_t position) { return adaptive_span(x.size(2 + axis), output_size[axis], position); },

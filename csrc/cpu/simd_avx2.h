@@ -124,60 +124,83 @@ TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[kVectors], const ByteR
   }
 }
 
-// vpmaddubsw adds pairs in 16 bits and saturates. |a| * (sign(a) * w) cannot reach the limit when a is s8 and
-// |w| <= 127: 2 * 128 * 127 < 32768. Weights of -128 take WideDot.
+// Not _mm256_add_epi32: GCC 12 copies accumulators at the back-edge of a loop, and spills them.
+TORCHQ_INLINE void accumulate_dwords(__m256i& acc, __m256i x) { __asm__("vpaddd %1, %0, %0" : "+x"(acc) : "x"(x)); }
+
+// Exact while activations stay below 128: vpmaddubsw adds two products in 16 bits and saturates (gemm_widened.h). They
+// are always u8, so nothing is flipped.
 struct Dot {
-  static constexpr bool kSignedActivations = true;
-  struct Activation {
-    __m256i value, magnitude;
-  };
+  static constexpr bool kSignedActivations = false;
+  using Activation = __m256i;
   using Weight = I32;
-  static TORCHQ_INLINE Activation load_activation(const uint8_t* p, I32 flip) {
+  static TORCHQ_INLINE Activation load_activation(const uint8_t* p, I32) {
     int32_t four;
     __builtin_memcpy(&four, p, 4);
-    const __m256i a = _mm256_xor_si256(_mm256_set1_epi32(four), flip.lo);
-    return {a, _mm256_abs_epi8(a)};
+    return _mm256_set1_epi32(four);
   }
   static TORCHQ_INLINE Weight load_weight(const int8_t* p) { return {load_ymm(p), load_ymm(p + 32)}; }
-  static TORCHQ_INLINE __m256i dot(Activation a, __m256i w) {
-    const __m256i pairs = _mm256_maddubs_epi16(a.magnitude, _mm256_sign_epi8(w, a.value));
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-  }
   static TORCHQ_INLINE void multiply_add(I32& acc, Activation a, Weight w) {
-    acc.lo = _mm256_add_epi32(acc.lo, dot(a, w.lo));
-    acc.hi = _mm256_add_epi32(acc.hi, dot(a, w.hi));
-  }
-};
-
-// Exact for every s8 value: even and odd bytes are widened to 16 bits before they are multiplied.
-struct WideDot {
-  static constexpr bool kSignedActivations = true;
-  struct Words {
-    __m256i even, odd;
-  };
-  struct Weight {
-    Words lo, hi;
-  };
-  using Activation = Words;
-  static TORCHQ_INLINE Words widen(__m256i bytes) {
-    return {_mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8), _mm256_srai_epi16(bytes, 8)};
-  }
-  static TORCHQ_INLINE Activation load_activation(const uint8_t* p, I32 flip) {
-    return widen(Dot::load_activation(p, flip).value);
-  }
-  static TORCHQ_INLINE Weight load_weight(const int8_t* p) { return {widen(load_ymm(p)), widen(load_ymm(p + 32))}; }
-  static TORCHQ_INLINE __m256i dot(Words a, Words w) {
-    return _mm256_add_epi32(_mm256_madd_epi16(a.even, w.even), _mm256_madd_epi16(a.odd, w.odd));
-  }
-  static TORCHQ_INLINE void multiply_add(I32& acc, Activation a, Weight w) {
-    acc.lo = _mm256_add_epi32(acc.lo, dot(a, w.lo));
-    acc.hi = _mm256_add_epi32(acc.hi, dot(a, w.hi));
+    const __m256i ones = _mm256_set1_epi16(1);
+    accumulate_dwords(acc.lo, _mm256_madd_epi16(_mm256_maddubs_epi16(a, w.lo), ones));
+    accumulate_dwords(acc.hi, _mm256_madd_epi16(_mm256_maddubs_epi16(a, w.hi), ones));
   }
 };
 
 constexpr int kTileRows = 3;
 constexpr int kTilePanels = 2;
-constexpr int kMaxDoubled = 2;
+constexpr int kMaxDoubled = 0;  // only the final addition waits for the accumulator
+
+// The widened product (gemm_widened.h): 16-bit activations times half a panel, eight columns of four weights each.
+struct HalfWeights {
+  __m256i v[2];
+};
+struct HalfSums {
+  __m256i v[2];  // columns 4v .. 4v + 3, two sums of each
+};
+TORCHQ_INLINE HalfWeights load_half_weights(const int8_t* p) {
+  return {{_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
+           _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16)))}};
+}
+TORCHQ_INLINE void multiply_add_half(HalfSums& acc, const int16_t* four, const HalfWeights& w) {
+  int64_t words;
+  __builtin_memcpy(&words, four, 8);
+  const __m256i x = _mm256_set1_epi64x(words);
+  accumulate_dwords(acc.v[0], _mm256_madd_epi16(x, w.v[0]));
+  accumulate_dwords(acc.v[1], _mm256_madd_epi16(x, w.v[1]));
+}
+TORCHQ_INLINE __m256i joined(const HalfSums& sums) {
+  return _mm256_permute4x64_epi64(_mm256_hadd_epi32(sums.v[0], sums.v[1]), 0xd8);
+}
+TORCHQ_INLINE I32 joined_halves(const HalfSums& low, const HalfSums& high) { return {joined(low), joined(high)}; }
+
+// n is a multiple of 4.
+TORCHQ_INLINE void widen_bytes(const uint8_t* from, int64_t n, bool is_signed, int16_t* to) {
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i),
+                        is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes));
+  }
+  for (; i < n; i += 4) {
+    int32_t four;
+    __builtin_memcpy(&four, from + i, 4);
+    const __m128i bytes = _mm_cvtsi32_si128(four);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to + i),
+                     is_signed ? _mm_cvtepi8_epi16(bytes) : _mm_cvtepu8_epi16(bytes));
+  }
+}
+TORCHQ_INLINE bool has_top_bit(const uint8_t* p, int64_t n) {
+  int64_t i = 0;
+  __m256i any = _mm256_setzero_si256();
+  for (; i + 32 <= n; i += 32) any = _mm256_or_si256(any, load_ymm(p + i));
+  uint32_t rest = 0;
+  for (; i < n; i += 4) {
+    uint32_t four;
+    __builtin_memcpy(&four, p + i, 4);
+    rest |= four;
+  }
+  return _mm256_movemask_epi8(any) != 0 || (rest & 0x80808080u) != 0;
+}
 
 // Quads (depthwise): 32 channels of four pixels, interleaved within 128-bit lanes.
 constexpr int kQuadVectors = 2;

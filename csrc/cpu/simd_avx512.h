@@ -114,7 +114,6 @@ struct Dot {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(a.v), "v"(w.v));
   }
 };
-using WideDot = Dot;
 
 constexpr int kTileRows = 6;
 constexpr int kTilePanels = 4;

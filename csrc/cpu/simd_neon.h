@@ -156,7 +156,6 @@ struct Dot {
     for (int i = 0; i < 4; ++i) acc.v[i] = vdotq_lane_s32(acc.v[i], w.v[i], a, 0);
   }
 };
-using WideDot = Dot;
 
 // Sums take 20 of 32 registers, weights 4, activations 5, the flip 1. With a sixth row GCC 12 spills.
 constexpr int kTileRows = 5;

@@ -6,7 +6,7 @@
 //   min, max            a < b ? a : b and a > b ? a : b, so that b is taken where a is NaN
 //   round_to_i32        numerics.h's round_to_int32
 //   store_bytes         the first n of 16 * kVectors lanes: max(sat(rne(y) + offset), lowest), NaN as the top value
-//   Dot, WideDot        acc[j] += sum of 4 activation bytes times weight bytes 4j .. 4j + 3; Dot wants |w| <= 127
+//   Dot                 acc[j] += sum of 4 activation bytes times weight bytes 4j .. 4j + 3
 //   kTileRows, kTilePanels   the register tile of the GEMM body: rows, and panels of 16 columns
 //   kMaxDoubled         up to how many accumulators of a tile are worth a second set, and fit
 //
@@ -131,7 +131,6 @@ struct Dot {
     }
   }
 };
-using WideDot = Dot;
 
 constexpr int kTileRows = 1;
 constexpr int kTilePanels = 1;

@@ -28,25 +28,34 @@ Tensor dense(const Tensor& tensor) {
   return torch::stable::clone(tensor);
 }
 
-Tensor channels_last(const char* op, const Tensor& tensor) {
-  TORCHQ_CHECK(tensor.dim() == 4, "torchq::", op, ": input must be 4-d [N, C, H, W], got ", tensor.dim(),
-               " dimensions");
-  const Sizes sizes = tensor.sizes();
-  const Sizes strides = tensor.strides();
-  int64_t expected = 1;
-  bool matches = true;
-  for (const int dim : {1, 3, 2, 0}) {
-    matches &= sizes[dim] == 1 || strides[dim] == expected;
-    expected *= sizes[dim];
-  }
-  if (matches) return tensor;
-  return torch::stable::contiguous(tensor, torch::headeronly::MemoryFormat::ChannelsLast);
+namespace {
+
+std::vector<int64_t> channels_last_strides(Sizes sizes) {
+  std::vector<int64_t> strides(sizes.size());
+  strides[1] = 1;
+  int64_t stride = sizes[1];
+  for (size_t i = sizes.size(); i-- > 2; stride *= sizes[i]) strides[i] = stride;
+  strides[0] = stride;
+  return strides;
 }
 
-Tensor empty_channels_last(int64_t n, int64_t c, int64_t h, int64_t w, ScalarType dtype) {
-  const int64_t sizes[] = {n, c, h, w};
-  const int64_t strides[] = {h * w * c, 1, w * c, c};
-  return empty_strided(Sizes(sizes, 4), Sizes(strides, 4), dtype);
+}  // namespace
+
+Tensor channels_last(const Tensor& tensor) {
+  const Sizes sizes = tensor.sizes();
+  const Sizes strides = tensor.strides();
+  const std::vector<int64_t> wanted = channels_last_strides(sizes);
+  bool matches = true;
+  for (size_t i = 0; i < wanted.size(); ++i) matches &= sizes[i] == 1 || strides[i] == wanted[i];
+  if (matches || tensor.numel() == 0) return tensor;
+  Tensor copy = empty_channels_last(sizes, tensor.scalar_type());
+  torch::stable::copy_(copy, tensor);
+  return copy;
+}
+
+Tensor empty_channels_last(Sizes sizes, ScalarType dtype) {
+  const std::vector<int64_t> strides = channels_last_strides(sizes);
+  return empty_strided(sizes, Sizes(strides.data(), strides.size()), dtype);
 }
 
 }  // namespace torchq

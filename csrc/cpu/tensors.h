@@ -5,6 +5,7 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <sstream>
@@ -121,6 +122,8 @@ inline std::string shape_text(Sizes sizes) {
   return text + "]";
 }
 
+inline bool same(Sizes a, Sizes b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+
 inline Tensor empty_strided(Sizes sizes, Sizes strides, ScalarType dtype) {
   const int32_t code = torch::stable::detail::to<int32_t>(torch::stable::detail::from(dtype));
   AtenTensorHandle handle = nullptr;
@@ -144,9 +147,15 @@ std::vector<int64_t> dense_order(const Tensor& tensor);
 // The tensor; if its memory has gaps or overlaps a copy without them, dimensions in the same order.
 Tensor dense(const Tensor& tensor);
 
-// The 4-d tensor with channels innermost in memory, copied if it is not so already.
-Tensor channels_last(const char* op, const Tensor& tensor);
-Tensor empty_channels_last(int64_t n, int64_t c, int64_t h, int64_t w, ScalarType dtype);
+// The tensor [N, C, *spatial] with channels innermost in memory, copied if it is not so already.
+Tensor channels_last(const Tensor& tensor);
+Tensor empty_channels_last(Sizes sizes, ScalarType dtype);
+
+// 64 bytes of working memory, aligned as vectors like it.
+struct alignas(64) Line {
+  uint8_t bytes[64];
+};
+inline size_t lines_of(int64_t bytes) { return static_cast<size_t>((bytes + 63) / 64); }
 
 template <typename T>
 const T* data_of(const Tensor& tensor) {

@@ -116,29 +116,43 @@ def test_exports_are_the_capability_functions_only():
     }
 
 
-def tile_limit(name: str) -> int:
-    return int(re.search(rf"constexpr int {name} = (\d+);", (CPU / "simd_avx512.h").read_text()).group(1))
+def limit(file: str, name: str) -> int:
+    return int(re.search(rf"constexpr int {name} = (\d+);", (CPU / file).read_text()).group(1))
 
 
-TILES = list(
-    itertools.product(
-        ("ToBytes", "ToFloat"), range(1, tile_limit("kTileRows") + 1), range(1, tile_limit("kTilePanels") + 1)
+def tiles(file: str) -> list[tuple[int, int]]:
+    rows, panels = limit(file, "kTileRows"), limit(file, "kTilePanels")
+    return list(itertools.product(range(1, rows + 1), range(1, panels + 1)))
+
+
+# Level, the function around the loop, the product's instruction, and how many of them a step of the loop has.
+LOOPS = [
+    (level, f"run_tiles.*{output}.*Li{rows}ELi{panels}E", instruction, rows * panels * registers)
+    for level, file, instruction, registers in (
+        ("avx512_vnni", "simd_avx512.h", "vpdpbusd", 1),
+        ("avx2", "simd_avx2.h", "vpmaddubsw", 2),
     )
-)
+    for output in ("ToBytes", "ToFloat")
+    for rows, panels in tiles(file)
+] + [
+    ("avx2", f"WidenedTiles.*{output}.*Li{rows}E", "vpmaddwd", rows * (4 if rows <= 2 else 2))
+    for output in ("ToBytes", "ToFloat")
+    for rows in range(1, limit("gemm/gemm_widened.h", "kWideRows") + 1)
+]
 
 
 @x86_only
-@pytest.mark.parametrize(("output", "rows", "panels"), TILES, ids=lambda value: str(value))
-def test_inner_loop_of_the_product_stays_off_the_stack(output, rows, panels):
+@pytest.mark.parametrize(("level", "function", "instruction", "products"), LOOPS, ids=str)
+def test_inner_loop_of_the_product_stays_off_the_stack(level, function, instruction, products):
     """A spilled accumulator costs more than the product it holds."""
-    pattern = re.compile(rf"_ZN6torchq11avx512_vnni.*run_tiles.*{output}.*Li{rows}ELi{panels}E")
+    pattern = re.compile(rf"_ZNK?6torchq{len(level)}{level}.*{function}")
     found = [body for name, body in functions().items() if pattern.match(name)]
     assert len(found) == 1
     (body,) = found
     # %rbp is a register like others unless the function keeps its frame there.
     stack = r"\(%rsp|\(%rbp" if any("mov    %rsp,%rbp" in line.text for line in body) else r"\(%rsp"
-    loops = [loop for loop in innermost_loops(body) if any(line.mnemonic == "vpdpbusd" for line in loop)]
+    loops = [loop for loop in innermost_loops(body) if any(line.mnemonic == instruction for line in loop)]
     assert loops
     for loop in loops:
-        assert sum(line.mnemonic == "vpdpbusd" for line in loop) % (rows * panels) == 0
+        assert sum(line.mnemonic == instruction for line in loop) % products == 0
         assert [line.text for line in loop if re.search(stack, line.text)] == []

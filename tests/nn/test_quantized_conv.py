@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import torchq
-from torchq import reference
+from torchq import ops, reference
 from torchq.nn.intrinsic import quantized as intrinsic_quantized
 from torchq.nn.quantized import Conv2d
 from torchq.quantization import convert, default_per_channel_qconfig, prepare
@@ -39,10 +39,11 @@ def test_gives_the_integers_of_the_contract(module, arguments):
     conv.set_weight_bias(torchq.QTensor(integers, scales.double(), torch.zeros(9, dtype=torch.int64), 0), bias)
     conv.set_output_qparams(0.06, 110)
     x = random_input()
-    expected = reference.conv2d(
-        x.int_repr(), 0.02, 60, integers, scales, bias, conv.stride, conv.padding, conv.dilation, conv.groups,
-        0.06, 110, torch.uint8, module is not Conv2d,
-    )  # fmt: skip
+    window = ops.window(conv.kernel_size, conv.stride, conv.padding, conv.dilation)
+    output = (0.06, 110, torch.uint8, module is not Conv2d)
+    expected = reference.convolution(
+        x.int_repr(), 0.02, 60, integers, scales, bias, window, False, *output, groups=conv.groups
+    )
     result = conv(x)
     assert torch.equal(result.int_repr(), expected)
     assert (result.q_scale(), result.q_zero_point()) == (0.06, 110)

@@ -10,7 +10,7 @@ IMAGE = torch.ones(1, 16, 4, 4, dtype=torch.uint8, device="meta")
 PACKED = ops.pack_weight(torch.ones(8, 16, dtype=torch.int8)).to("meta")
 SCALES = torch.ones(8, device="meta")
 OUTPUT = (1.0, 0, torch.uint8)
-WINDOW = ([1, 1], [1, 1], [0, 0], [1, 1], 1)
+WINDOW = (ops.window([1, 1], [1, 1], [0, 0], [1, 1]), False)
 
 CASES = {
     "linear-of-floats": lambda: ops.linear(X.float(), 1.0, 0, PACKED, SCALES, None, *OUTPUT),
@@ -19,8 +19,8 @@ CASES = {
     "plain-weight": lambda: ops.linear(X, 1.0, 0, PACKED.view(torch.int8), SCALES, None, *OUTPUT),
     "double-scales": lambda: ops.linear(X, 1.0, 0, PACKED, SCALES.double(), None, *OUTPUT),
     "short-bias": lambda: ops.linear(X, 1.0, 0, PACKED, SCALES, SCALES[:7], *OUTPUT),
-    "conv-without-batch": lambda: ops.conv2d(IMAGE[0], 1.0, 0, PACKED, SCALES, None, *WINDOW, *OUTPUT),
-    "conv-of-floats": lambda: ops.conv2d_dequantize(IMAGE.float(), 1.0, 0, PACKED, SCALES, None, *WINDOW),
+    "conv-without-batch": lambda: ops.convolution(IMAGE[0], 1.0, 0, PACKED, SCALES, None, *WINDOW, *OUTPUT),
+    "conv-of-floats": lambda: ops.convolution_dequantize(IMAGE.float(), 1.0, 0, PACKED, SCALES, None, *WINDOW),
     "sum-of-shapes": lambda: ops.add(X, 1.0, 0, X[:1], 1.0, 0, 1.0, 0),
     "sum-of-dtypes": lambda: ops.add(X, 1.0, 0, X.view(torch.int8), 1.0, 0, 1.0, 0),
 }

@@ -73,7 +73,7 @@ DAMAGED = {
     "one-byte-long": (torch.cat([PACKED, PACKED[:1]]), "cut short or too long"),
     "something-else": (torch.zeros(500, dtype=torch.uint8), "not made by pack_weight"),
     "shifted": (PACKED.roll(1), "not made by pack_weight"),
-    "other-version": (with_header(PACKED, version=2), "another version of torchq"),
+    "other-version": (with_header(PACKED, version=1), "another version of torchq"),
     "other-columns": (with_header(PACKED, columns=17), "cut short or too long"),
     "other-depth": (with_header(PACKED, k=17), "cut short or too long"),
     "no-columns": (with_header(PACKED, columns=0), "cut short or too long"),
@@ -93,10 +93,11 @@ READERS = {
         torch.ones(2, 16, dtype=torch.uint8), 0.1, 0, packed, torch.ones(8), None
     ),
     "linear-dynamic": lambda packed: ops.linear_dynamic(torch.ones(2, 16), packed, torch.ones(8), None, True, False),
-    "conv2d": lambda packed: ops.conv2d_dequantize(
+    "convolution": lambda packed: ops.convolution_dequantize(
         torch.ones(1, 16, 2, 2, dtype=torch.uint8),
         *(0.1, 0, packed, torch.ones(8), None),
-        *([1, 1], [1, 1], [0, 0], [1, 1], 1),
+        ops.window([1, 1], [1, 1], [0, 0], [1, 1]),
+        False,
     ),
     "unpack": lambda packed: ops.unpack_weight(packed, [8, 16]),
 }
@@ -121,8 +122,8 @@ def test_unpack_refuses_another_shape(size):
 
 
 def convolve_depthwise(packed: Tensor) -> Tensor:
-    x, window = torch.ones(1, 8, 4, 4, dtype=torch.uint8), ([3, 3], [1, 1], [1, 1], [1, 1], 8)
-    return ops.conv2d_dequantize(x, 0.1, 0, packed, torch.ones(8), None, *window)
+    x, window = torch.ones(1, 8, 4, 4, dtype=torch.uint8), ops.window([3, 3], [1, 1], [1, 1], [1, 1])
+    return ops.convolution_dequantize(x, 0.1, 0, packed, torch.ones(8), None, window, False)
 
 
 DEPTHWISE = ops.pack_weight(torch.ones(8, 1, 3, 3, dtype=torch.int8), groups=8)

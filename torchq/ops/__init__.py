@@ -5,7 +5,7 @@ and torch.export use. Bad shapes, dtypes, devices and quantization parameters ra
 that names the value.
 """
 
-from torchq.ops.conv import conv2d, conv2d_dequantize
+from torchq.ops.conv import convolution, convolution_dequantize, window
 from torchq.ops.elementwise import add, clamp, relu
 from torchq.ops.linear import linear, linear_dequantize, linear_dynamic
 from torchq.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
@@ -22,8 +22,8 @@ __all__ = [
     "add",
     "avg_pool2d",
     "clamp",
-    "conv2d",
-    "conv2d_dequantize",
+    "convolution",
+    "convolution_dequantize",
     "dequantize_per_channel",
     "dequantize_per_tensor",
     "linear",
@@ -35,4 +35,5 @@ __all__ = [
     "quantize_per_tensor",
     "relu",
     "unpack_weight",
+    "window",
 ]

@@ -70,6 +70,9 @@ def empty_dense_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def empty_channels_last(tensor: torch.Tensor, size: tuple[Any, ...], dtype: torch.dtype) -> torch.Tensor:
-    """An empty [N, C, H, W] tensor with channels innermost in memory."""
-    n, c, h, w = size
-    return tensor.new_empty_strided((n, c, h, w), (h * w * c, 1, w * c, c), dtype=dtype)
+    """An empty ``[N, C, *spatial]`` tensor with channels innermost in memory."""
+    strides, stride = [0] * len(size), 1
+    for dim in (1, *range(len(size) - 1, 1, -1), 0):
+        strides[dim] = stride
+        stride = stride * size[dim]
+    return tensor.new_empty_strided(size, strides, dtype=dtype)

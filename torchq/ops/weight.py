@@ -51,7 +51,7 @@ def _(weight: Tensor, zero_points: Tensor | None, groups: int) -> Tensor:
     panels = groups * -(-(channels // groups) // _PANEL_COLUMNS)
     panel_bytes = depth * _PANEL_COLUMNS
     vectors = 1 if zero_points is None else 2
-    size = _HEADER_BYTES + panels * (panel_bytes + vectors * 4 * _PANEL_COLUMNS + 1)
+    size = _HEADER_BYTES + panels * (panel_bytes + vectors * 4 * _PANEL_COLUMNS)
     return weight.new_empty((size,), dtype=torch.uint8)
 
 

@@ -1,8 +1,7 @@
 // Floor 1, for every level. elementwise.h says what is computed.
+#pragma once
 
-TORCHQ_INLINE I32 load_bytes(const uint8_t* q, int64_t n, bool is_signed) {
-  return is_signed ? load_part(reinterpret_cast<const int8_t*>(q), n) : load_part(q, n);
-}
+#include "../lanes.h"
 
 TORCHQ_INLINE F32 value_of(const Operand& operand, int64_t i, int64_t n, bool is_signed) {
   const F32 shift = set(-(operand.zero_point * operand.scale));

@@ -2,8 +2,10 @@
 //
 //   acc[m, n] = sum_k (A[m, k] - input_zero_point[m]) * (W[n, k] - weight_zero_point[n])        exact int32
 //
-//   to_bytes    C[m, n] = max(sat(rne((float(acc) + bias[n] / s) * (s / output_scale)) + output_zero_point), lowest)
-//               with s = input_scale * weight_scales[n] rounded to float32; lowest is output_zero_point with relu
+//   to_bytes    C[m, n] = max(sat(rne((float(acc) + bias[n] / s) * (s / output_scale) + r) + output_zero_point), lowest)
+//               with s = input_scale * weight_scales[n] rounded to float32; lowest is output_zero_point with relu.
+//               r = fma(t, float(residual[m, n]), -(residual_zero_point * t)) with t = residual_scale / output_scale;
+//               without a residual nothing is added
 //   to_float    C[m, n] = fma(float(acc), s, bias[n])   with s = row_scales[m] * weight_scales[n]
 //
 // A comes as row pointers, one per row and tap: a plain matrix has one tap, a convolution one per kernel
@@ -17,6 +19,14 @@
 
 namespace torchq {
 
+// What the kernels read of 16 columns, laid out by `prepare_bytes` or `prepare_float` once for a whole product.
+struct alignas(64) PanelParameters {
+  int32_t start[16];  // to_bytes: what an accumulator starts from; to_float: the columns' sums
+  int32_t zero_point[16];
+  float bias[16];
+  float scale[16];
+};
+
 struct GemmArgs {
   int64_t rows;     // M
   int64_t columns;  // N
@@ -27,12 +37,15 @@ struct GemmArgs {
   int64_t tap_bytes;  // a multiple of 4
   bool signed_input;  // A holds int8, else uint8
 
-  const int8_t* panels;                // [ceil(N/16)][taps * tap_bytes / 4][16][4]
-  const uint8_t* panel_has_minus_128;  // [ceil(N/16)]
-  const int32_t* column_sums;          // [N], sum_k W[n, k]
-  const int32_t* weight_zero_points;   // [N], null if all are 0
-  const float* weight_scales;          // [N]
-  const float* bias;                   // [N] or null
+  const int8_t* panels;        // [ceil(N/16)], each panel_bytes after the one before it
+  int64_t panel_bytes;         // at least taps * tap_bytes * 16
+  const int64_t* tap_offsets;  // [taps], where in a panel a tap's weights begin; null if one follows the other
+
+  const int32_t* column_sums;         // [N], sum_k W[n, k]
+  const int32_t* weight_zero_points;  // [N], null if all are 0
+  const float* weight_scales;         // [N]
+  const float* bias;                  // [N] or null
+  const PanelParameters* parameters;  // [ceil(N/16)], prepared from the four arrays above and the scales below
   // [M], sum_k (A[m, k] - input_zero_point[m]); null where weight_zero_points is
   const int32_t* row_sums;
 
@@ -42,6 +55,10 @@ struct GemmArgs {
   float output_scale;
   int32_t output_zero_point;
   bool signed_output;
+  const uint8_t* residual;  // as the output: its dtype, and row m at m * residual_stride; or null
+  int64_t residual_stride;
+  float residual_scale;
+  int32_t residual_zero_point;
 
   // to_float
   const float* row_scales;         // [M]
@@ -50,11 +67,20 @@ struct GemmArgs {
   bool relu;
   void* output;           // row m starts at element m * output_stride
   int64_t output_stride;  // elements
+  void* scratch;          // scratch_bytes(args) of them, for this call alone
 };
 
 struct GemmKernels {
+  // All columns. Reads what `parameters` names, and input_scale, input_zero_point, signed_input and output_scale.
+  void (*prepare_bytes)(const GemmArgs& args, PanelParameters* parameters);
+  void (*prepare_float)(const GemmArgs& args, PanelParameters* parameters);
   void (*to_bytes)(const GemmArgs& args);
   void (*to_float)(const GemmArgs& args);
+  int64_t (*scratch_bytes)(int64_t taps, int64_t tap_bytes);
+  // The sum of n bytes, uint8 or int8.
+  int32_t (*sum_bytes)(const uint8_t* bytes, int64_t n, bool is_signed);
+  // column_sums[n] = sum_k W[n, k] over args' taps alone
+  void (*sum_columns)(const GemmArgs& args, int32_t* column_sums);
 };
 
 #define KERNELS(isa) TORCHQ_DECLARE_KERNELS(GemmKernels, gemm, isa)

@@ -7,9 +7,8 @@
 
 TORCHQ_BEGIN_AVX2
 #include "../simd_avx2.h"
-#include "gemm_body.h"
+#include "gemm_widened.h"
 TORCHQ_END_AVX2
 
-const torchq::GemmKernels torchq::gemm__avx2 = {torchq::avx2::gemm<torchq::avx2::ToBytes>,
-                                                torchq::avx2::gemm<torchq::avx2::ToFloat>};
+const torchq::GemmKernels torchq::gemm__avx2 = torchq::avx2::kWidenedKernels;
 #endif

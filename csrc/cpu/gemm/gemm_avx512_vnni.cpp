@@ -10,6 +10,5 @@ TORCHQ_BEGIN_AVX512_VNNI
 #include "gemm_body.h"
 TORCHQ_END_AVX512_VNNI
 
-const torchq::GemmKernels torchq::gemm__avx512_vnni = {torchq::avx512_vnni::gemm<torchq::avx512_vnni::ToBytes>,
-                                                       torchq::avx512_vnni::gemm<torchq::avx512_vnni::ToFloat>};
+const torchq::GemmKernels torchq::gemm__avx512_vnni = torchq::avx512_vnni::kDotKernels;
 #endif

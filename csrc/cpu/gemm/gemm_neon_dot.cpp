@@ -10,6 +10,5 @@ TORCHQ_BEGIN_NEON_DOT
 #include "gemm_body.h"
 TORCHQ_END_NEON_DOT
 
-const torchq::GemmKernels torchq::gemm__neon_dot = {torchq::neon_dot::gemm<torchq::neon_dot::ToBytes>,
-                                                    torchq::neon_dot::gemm<torchq::neon_dot::ToFloat>};
+const torchq::GemmKernels torchq::gemm__neon_dot = torchq::neon_dot::kDotKernels;
 #endif

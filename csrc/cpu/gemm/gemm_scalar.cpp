@@ -7,5 +7,4 @@ TORCHQ_BEGIN_SCALAR
 #include "gemm_body.h"
 TORCHQ_END_SCALAR
 
-const torchq::GemmKernels torchq::gemm__scalar = {torchq::scalar::gemm<torchq::scalar::ToBytes>,
-                                                  torchq::scalar::gemm<torchq::scalar::ToFloat>};
+const torchq::GemmKernels torchq::gemm__scalar = torchq::scalar::kDotKernels;

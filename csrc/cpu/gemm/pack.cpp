@@ -10,7 +10,7 @@ namespace torchq {
 namespace {
 
 constexpr uint32_t kMagic = 0x31575154;  // "TQW1"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 // Calls visit(weight index, packed offset) for every weight of one output channel.
 template <typename Visit>
@@ -93,10 +93,6 @@ const int32_t* PackedWeight::zero_points(int64_t group) const {
   return header_.has_zero_points ? column_sums(group) + header_.total_columns() : nullptr;
 }
 
-const uint8_t* PackedWeight::flags(int64_t group) const {
-  return data_ + header_.total_bytes() - header_.total_panels() + group * header_.group_panels();
-}
-
 void pack_weight(const PackedHeader& header, const int8_t* weight, const int32_t* zero_points, uint8_t* packed) {
   std::memset(packed, 0, static_cast<size_t>(header.total_bytes()));
   std::memcpy(packed, &header, sizeof(header));
@@ -105,13 +101,11 @@ void pack_weight(const PackedHeader& header, const int8_t* weight, const int32_t
   auto* panels = reinterpret_cast<int8_t*>(packed + sizeof(PackedHeader));
   auto* sums = const_cast<int32_t*>(view.column_sums(0));
   auto* zeros = const_cast<int32_t*>(view.zero_points(0));
-  auto* flags = const_cast<uint8_t*>(view.flags(0));
   for (int64_t channel = 0; channel < int64_t{header.groups} * header.columns; ++channel) {
     const int64_t column = column_index(header, channel);
     for_each_weight(header, channel, [&](int64_t from, int64_t to) {
       panels[to] = weight[from];
       sums[column] += weight[from];
-      if (weight[from] == -128) flags[column / kPanelColumns] = 1;
     });
     if (zeros != nullptr) zeros[column] = zero_points[channel];
   }

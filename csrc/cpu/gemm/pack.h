@@ -8,7 +8,6 @@
 //   panels       [groups][ceil(columns/16)][ceil(taps*k/4)][16][4]        int8, zero-padded
 //   column_sums  [groups][columns rounded up to 16]                       int32, sum of a column's weights
 //   zero_points  the same shape                                           int32, only if some are not 0
-//   flags        [groups][ceil(columns/16)]                               uint8, 1 if the panel holds a -128
 //
 // A linear weight [N, K] has one group, one tap and k = K. A convolution weight [O, I/groups, *kernel] has
 // columns = O/groups per group, k = I/groups, and a tap per kernel position; its depth runs over taps, then
@@ -47,7 +46,7 @@ struct PackedHeader {
   int64_t panels_bytes() const { return total_panels() * panel_bytes(); }
   int64_t total_bytes() const {
     return static_cast<int64_t>(sizeof(PackedHeader)) + panels_bytes() +
-           total_columns() * 4 * (has_zero_points ? 2 : 1) + total_panels();
+           total_columns() * 4 * (has_zero_points ? 2 : 1);
   }
 };
 static_assert(sizeof(PackedHeader) == 64, "the panels start on a cache line");
@@ -65,7 +64,6 @@ class PackedWeight {
   const int8_t* panels(int64_t group) const;
   const int32_t* column_sums(int64_t group) const;
   const int32_t* zero_points(int64_t group) const;  // null if all are 0
-  const uint8_t* flags(int64_t group) const;
 
  private:
   PackedHeader header_;

@@ -14,22 +14,24 @@ struct Product {
   int64_t tap_bytes;               // k rounded up
   int64_t row_pitch, output_stride;
   bool signed_input, signed_output, relu;
-  std::vector<int8_t> weight;  // [columns, k, 1, 1, taps]
-  std::vector<uint8_t> a;      // [taps * rows][tap_bytes], in random order
-  std::vector<int64_t> order;  // [taps][row_pitch]: which of those
+  std::vector<int8_t> weight;      // [columns, k, 1, 1, taps]
+  std::vector<uint8_t> a;          // [taps * rows][tap_bytes], in random order
+  std::vector<int64_t> order;      // [taps][row_pitch]: which of those
+  std::vector<int64_t> tap_order;  // which tap of the weight each tap of the rows meets; empty: each its own
   std::vector<int32_t> weight_zero_points, row_sums, row_zero_points;
   std::vector<float> weight_scales, bias, row_scales;
-  float input_scale, output_scale;
-  int32_t input_zero_point, output_zero_point;
+  std::vector<uint8_t> residual;
+  float input_scale, output_scale, residual_scale;
+  int32_t input_zero_point, output_zero_point, residual_zero_point;
 };
 
 inline int32_t zero_point(Random& random, bool is_signed) {
   return static_cast<int32_t>(is_signed ? random.between(-128, 127) : random.between(0, 255));
 }
 
-enum class Weights { no_minus_128, any, all_minus_128 };
+enum class Values { any, seven_bits, largest };
 
-inline Product random_product(Random& random, int64_t rows, int64_t columns, int64_t taps, int64_t k, Weights weights) {
+inline Product random_product(Random& random, int64_t rows, int64_t columns, int64_t taps, int64_t k, Values values) {
   Product p{};
   p.rows = rows;
   p.columns = columns;
@@ -38,17 +40,20 @@ inline Product random_product(Random& random, int64_t rows, int64_t columns, int
   p.tap_bytes = torchq::round_up(k, 4);
   p.row_pitch = rows + random.between(0, 2);
   p.output_stride = columns + random.between(0, 2);
-  p.signed_input = random.coin();
+  p.signed_input = values != Values::seven_bits && random.coin();
   p.signed_output = random.coin();
   p.relu = random.coin();
-  for (const uint8_t byte : bytes(random, columns * k * taps)) {
-    const auto value = static_cast<int8_t>(byte);
-    p.weight.push_back(weights == Weights::all_minus_128                   ? int8_t{-128}
-                       : weights == Weights::no_minus_128 && value == -128 ? int8_t{-127}
-                                                                           : value);
+  for (const uint8_t byte : bytes(random, columns * k * taps))
+    p.weight.push_back(values == Values::largest ? int8_t{-128} : static_cast<int8_t>(byte));
+  p.a = bytes(random, rows * taps * p.tap_bytes);
+  for (uint8_t& byte : p.a) {
+    if (values == Values::largest) byte = p.signed_input ? 128 : 255;
+    if (values == Values::seven_bits) byte &= 127;
   }
-  p.a = weights == Weights::all_minus_128 ? std::vector<uint8_t>(static_cast<size_t>(rows * taps * p.tap_bytes), 255)
-                                          : bytes(random, rows * taps * p.tap_bytes);
+  if (taps > 1 && random.coin()) {
+    for (int64_t tap = 0; tap < taps; ++tap) p.tap_order.push_back(tap);
+    random.shuffle(p.tap_order);
+  }
   for (int64_t i = 0; i < rows * taps; ++i) p.order.push_back(i);
   random.shuffle(p.order);
   for (int64_t tap = taps - 1; tap > 0; --tap)  // beyond the rows of a tap a pitch holds nothing to be read
@@ -69,6 +74,9 @@ inline Product random_product(Random& random, int64_t rows, int64_t columns, int
   p.output_scale = random.real(0.01f, 1.0f) * static_cast<float>(k * taps) / 16.0f;
   p.input_zero_point = zero_point(random, p.signed_input);
   p.output_zero_point = zero_point(random, p.signed_output);
+  if (random.coin()) p.residual = bytes(random, (rows - 1) * p.output_stride + columns);
+  p.residual_scale = p.output_scale * random.real(0.1f, 3.0f);
+  p.residual_zero_point = zero_point(random, p.signed_output);
   return p;
 }
 
@@ -76,7 +84,6 @@ inline Product random_product(Random& random, int64_t rows, int64_t columns, int
 struct Packed {
   std::vector<int8_t> panels;
   std::vector<int32_t> column_sums;
-  std::vector<uint8_t> flags;
 };
 
 // Packs, and takes the packed weight apart; the weight that unpacking gives has to be the same.
@@ -93,7 +100,6 @@ inline Packed pack(Family& family, const Product& p) {
     const torchq::PackedWeight view(packed.data(), header.total_bytes(), &error);
     sections.panels.assign(view.panels(0), view.panels(0) + header.panels_bytes());
     sections.column_sums.assign(view.column_sums(0), view.column_sums(0) + p.columns);
-    sections.flags.assign(view.flags(0), view.flags(0) + header.group_panels());
     const Output<int8_t> back(static_cast<int64_t>(p.weight.size()), edge);
     torchq::unpack_weight(view, back.data());
     const bool same = error == nullptr && std::memcmp(back.data(), p.weight.data(), p.weight.size()) == 0;
@@ -107,12 +113,15 @@ std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level,
   const Input<uint8_t> a(p.a, edge);
   std::vector<const uint8_t*> pointers;
   for (const int64_t i : p.order) pointers.push_back(i < 0 ? nullptr : a.data() + i * p.tap_bytes);
+  std::vector<int64_t> offsets;
+  for (const int64_t tap : p.tap_order) offsets.push_back(tap * p.tap_bytes * torchq::kPanelColumns);
   const Input<const uint8_t*> row_pointers(pointers, edge);
   const Input<int8_t> panels(packed.panels, edge);
-  const Input<uint8_t> flags(packed.flags, edge);
+  const Input<int64_t> tap_offsets(offsets, edge);
   const Input<int32_t> column_sums(packed.column_sums, edge), weight_zero_points(p.weight_zero_points, edge),
       row_sums(p.row_sums, edge), row_zero_points(p.row_zero_points, edge);
   const Input<float> weight_scales(p.weight_scales, edge), bias(p.bias, edge), row_scales(p.row_scales, edge);
+  const Input<uint8_t> residual(p.residual, edge);
   const Output<T> output((p.rows - 1) * p.output_stride + p.columns, edge);
 
   constexpr bool to_float = sizeof(T) == 4;
@@ -125,7 +134,8 @@ std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level,
   args.tap_bytes = p.tap_bytes;
   args.signed_input = p.signed_input;
   args.panels = panels.data();
-  args.panel_has_minus_128 = flags.data();
+  args.panel_bytes = p.taps * p.tap_bytes * torchq::kPanelColumns;
+  if (!offsets.empty()) args.tap_offsets = tap_offsets.data();
   args.column_sums = column_sums.data();
   args.weight_scales = weight_scales.data();
   if (!p.bias.empty()) args.bias = bias.data();
@@ -139,16 +149,44 @@ std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level,
   if (to_float) {
     args.row_scales = row_scales.data();
     args.row_zero_points = row_zero_points.data();
-    torchq::gemm_kernels(level).to_float(args);
-    return with_one_nan(output.bytes());
+  } else {
+    args.input_scale = p.input_scale;
+    args.input_zero_point = p.input_zero_point;
+    args.output_scale = p.output_scale;
+    args.output_zero_point = p.output_zero_point;
+    args.signed_output = p.signed_output;
+    if (!p.residual.empty()) args.residual = residual.data();
+    args.residual_stride = p.output_stride;
+    args.residual_scale = p.residual_scale;
+    args.residual_zero_point = p.residual_zero_point;
   }
-  args.input_scale = p.input_scale;
-  args.input_zero_point = p.input_zero_point;
-  args.output_scale = p.output_scale;
-  args.output_zero_point = p.output_zero_point;
-  args.signed_output = p.signed_output;
-  torchq::gemm_kernels(level).to_bytes(args);
-  return output.bytes();
+  const torchq::GemmKernels& kernels = torchq::gemm_kernels(level);
+  const Output<torchq::PanelParameters> parameters(torchq::round_up(p.columns, 16) / 16, edge);
+  (to_float ? kernels.prepare_float : kernels.prepare_bytes)(args, parameters.data());
+  args.parameters = parameters.data();
+  const Output<uint8_t> scratch(kernels.scratch_bytes(p.taps, p.tap_bytes), edge, alignof(int16_t));
+  args.scratch = scratch.data();
+  (to_float ? kernels.to_float : kernels.to_bytes)(args);
+  return to_float ? with_one_nan(output.bytes()) : output.bytes();
+}
+
+// The sums of rows and, over some of the taps, of columns.
+inline std::vector<uint8_t> sums(const Product& p, const Packed& packed, Isa level, Edge edge) {
+  const torchq::GemmKernels& kernels = torchq::gemm_kernels(level);
+  const Input<uint8_t> a(p.a, edge);
+  const Input<int8_t> panels(packed.panels, edge);
+  const Input<int64_t> tap_offsets({p.taps / 2 * p.tap_bytes * torchq::kPanelColumns}, edge);
+  GemmArgs args{};
+  args.columns = p.columns;
+  args.taps = 1;
+  args.tap_bytes = p.tap_bytes;
+  args.panels = panels.data();
+  args.panel_bytes = p.taps * p.tap_bytes * torchq::kPanelColumns;
+  args.tap_offsets = tap_offsets.data();
+  const Output<int32_t> result(p.columns + 1, edge);
+  kernels.sum_columns(args, result.data());
+  result.data()[p.columns] = kernels.sum_bytes(a.data(), static_cast<int64_t>(p.a.size()), p.signed_input);
+  return result.bytes();
 }
 
 inline void check_product(Family& family, const Product& p) {
@@ -161,9 +199,11 @@ inline void check_product(Family& family, const Product& p) {
                                      {"signed_output", p.signed_output},
                                      {"relu", p.relu},
                                      {"asymmetric", !p.weight_zero_points.empty()},
+                                     {"residual", !p.residual.empty()},
                                      {"bias", !p.bias.empty()}});
   family.check("to_bytes " + text, [&](Isa level, Edge edge) { return multiply<uint8_t>(p, packed, level, edge); });
   family.check("to_float " + text, [&](Isa level, Edge edge) { return multiply<float>(p, packed, level, edge); });
+  family.check("sums " + text, [&](Isa level, Edge edge) { return sums(p, packed, level, edge); });
 }
 
 inline void check_gemm(Family& family, Random& random) {
@@ -171,16 +211,17 @@ inline void check_gemm(Family& family, Random& random) {
   static const std::vector<int64_t> depths = {1, 3, 4, 5, 8, 12, 16, 31, 36, 64, 68};
   for (const int64_t columns : {1, 2, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 79, 80, 96, 97, 129})
     for (const int64_t rows : all_rows)
-      for (const Weights weights : {Weights::no_minus_128, Weights::any})
-        check_product(family, random_product(random, rows, columns, 1, random.pick(depths), weights));
+      for (const Values values : {Values::any, Values::seven_bits})
+        check_product(family, random_product(random, rows, columns, 1, random.pick(depths), values));
   // Convolutions read a tap in place, four channels at a time.
   for (const int64_t columns : {1, 16, 33, 48, 64, 81})
     for (const int64_t rows : all_rows)
       for (const int64_t taps : {2, 9})
-        check_product(family, random_product(random, rows, columns, taps, 4 * random.between(1, 5), Weights::any));
-  // The largest sums that int32 holds: numerics.h's kMaxReduction, of 255 times -128.
-  check_product(family, random_product(random, 2, 17, 1, 65793, Weights::all_minus_128));
-  check_product(family, random_product(random, 7, 66, 1, 200, Weights::all_minus_128));
+        check_product(family, random_product(random, rows, columns, taps, 4 * random.between(1, 5),
+                                             random.coin() ? Values::any : Values::seven_bits));
+  // The largest sums that int32 holds: numerics.h's kMaxReduction, of 255 or -128 times -128.
+  check_product(family, random_product(random, 2, 17, 1, 65793, Values::largest));
+  check_product(family, random_product(random, 7, 66, 1, 200, Values::largest));
 }
 
 }  // namespace kernel_test

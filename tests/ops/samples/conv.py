@@ -1,4 +1,4 @@
-"""Samples of conv2d and conv2d_dequantize."""
+"""Samples of convolution and convolution_dequantize."""
 
 import itertools
 import math
@@ -9,17 +9,20 @@ from torch import Tensor
 
 from ops.samples.sample import Sample
 from ops.samples.values import BYTES, INT8, UINT8, full_range, layouts, scales, short
+from torchq import ops, reference
 
 
 def convolutions(
     name: str,
     x: Tensor,
-    kernel: tuple[int, int, int],
+    kernel: tuple[int, ...],
     *,
     seed: int = 0,
-    stride: tuple[int, int] = (1, 1),
-    padding: tuple[int, int] = (0, 0),
-    dilation: tuple[int, int] = (1, 1),
+    stride: tuple[int, ...] | None = None,
+    padding: tuple[int, ...] | None = None,
+    dilation: tuple[int, ...] | None = None,
+    output_padding: tuple[int, ...] | None = None,
+    transposed: bool = False,
     groups: int = 1,
     weight: Tensor | None = None,
     zero_point: int | None = None,
@@ -27,24 +30,35 @@ def convolutions(
     with_bias: bool = False,
     asymmetric: bool = False,
     relu: bool = False,
+    with_residual: bool = False,
     **marks: bool,
 ) -> Iterator[Sample]:
-    """A call of conv2d and the same call of conv2d_dequantize; ``kernel`` is output channels, height, width."""
-    channels, height, width = kernel
+    """A call of convolution and the same of convolution_dequantize; ``kernel`` is output channels, then extents."""
+    channels, *extents = kernel
+    dims = len(extents)
+    stride, dilation = stride or (1,) * dims, dilation or (1,) * dims
+    padding, output_padding = padding or (0,) * dims, output_padding or (0,) * dims
     if weight is None:
-        weight = full_range(channels, x.shape[1] // groups, height, width, dtype=INT8, seed=seed + 1)
+        weight = full_range(channels, x.shape[1] // groups, *extents, dtype=INT8, seed=seed + 1)
     zero_point = int(full_range(dtype=x.dtype, seed=seed + 2)) if zero_point is None else zero_point
     output_scale = 0.05 * 0.026 * 100 * math.sqrt(weight[0].numel())
     bias = torch.randn(channels, generator=torch.Generator().manual_seed(seed)) * 30 * output_scale
     arguments = {"input": x, "input_scale": 0.05, "input_zero_point": zero_point, "weight": weight}
     arguments |= {"weight_scales": scales(channels, seed), "bias": bias if with_bias else None}
-    arguments |= {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    window = ops.window(extents, stride, padding, dilation, output_padding if transposed else ())
+    arguments |= {"window": window, "transposed": transposed}
     output = {"output_scale": output_scale, "output_zero_point": int(full_range(dtype=output_dtype, seed=seed + 3))}
     zero_points = full_range(channels, dtype=INT8, seed=seed + 4).long() if asymmetric else None
-    last = {"relu": relu, "weight_zero_points": zero_points}
-    yield Sample("conv2d", name, arguments | output | {"output_dtype": output_dtype} | last, **marks)
-    if output_dtype == UINT8:
-        yield Sample("conv2d_dequantize", name, arguments | last, **marks)
+    last = {"groups": groups, "weight_zero_points": zero_points}
+    dequantized = arguments | {"relu": relu} | last
+    arguments |= output | {"output_dtype": output_dtype, "relu": relu}
+    if with_residual:
+        shape = reference.convolution_dequantize(**dequantized).shape
+        arguments |= {"residual": full_range(*shape, dtype=output_dtype, seed=seed + 5)}
+        arguments |= {"residual_scale": output_scale * 1.7, "residual_zero_point": int(full_range(dtype=output_dtype))}
+    yield Sample("convolution", name, arguments | last, **marks)
+    if output_dtype == UINT8 and not with_residual:
+        yield Sample("convolution_dequantize", name, dequantized, **marks)
 
 
 def option_samples() -> Iterator[Sample]:
@@ -135,11 +149,95 @@ def parallel_samples() -> Iterator[Sample]:
         ("few-pixels", (1, 256, 3, 3), (320, 3, 3), {"padding": (1, 1), "asymmetric": True}),
         ("grouped", (1, 36, 32, 32), (66, 3, 3), {"padding": (1, 1), "groups": 2}),
         ("shallow", (1, 3, 56, 56), (64, 5, 5), {"stride": (1, 1), "relu": True}),
+        ("transposed", (1, 64, 24, 25), (64, 4, 4), {"transposed": True, "stride": (2, 2), "padding": (1, 1)}),
+        ("residual", (1, 64, 24, 25), (64, 3, 3), {"with_residual": True, "relu": True}),
     ):
         yield from convolutions(f"large-{name}", full_range(*image), kernel, **options, parallel=True)
 
 
+def dimension_samples() -> Iterator[Sample]:
+    """One and three spatial dimensions."""
+    for seed, (name, image, kernel, window) in enumerate(
+        (
+            ("1d", (2, 8, 19), (17, 3), {"padding": (1,)}),
+            ("1d-stride", (2, 6, 20), (9, 4), {"stride": (3,), "dilation": (2,)}),
+            ("1d-pointwise", (3, 12, 33), (20, 1), {}),
+            ("1d-padding-beyond", (1, 4, 2), (5, 3), {"padding": (5,)}),
+            ("1d-long", (1, 4, 300), (8, 5), {"padding": (2,)}),
+            ("3d", (2, 4, 5, 6, 7), (9, 3, 3, 3), {"padding": (1, 1, 1)}),
+            ("3d-uneven", (1, 5, 6, 5, 9), (18, 2, 1, 3), {"stride": (2, 1, 2), "padding": (1, 0, 2)}),
+            ("3d-dilation", (1, 8, 7, 6, 8), (5, 2, 3, 2), {"dilation": (3, 2, 4)}),
+            ("3d-pointwise", (1, 16, 3, 4, 5), (33, 1, 1, 1), {"stride": (2, 1, 3)}),
+            ("3d-whole", (2, 4, 3, 2, 4), (7, 3, 2, 4), {}),
+        )
+    ):
+        for asymmetric in (False, True):
+            options = {"seed": seed, "asymmetric": asymmetric, "with_bias": seed % 2 == 0, "relu": seed % 3 == 0}
+            x = full_range(*image, dtype=BYTES[seed % 2], seed=seed)
+            label = name + "-asymmetric" * asymmetric
+            yield from convolutions(label, x, kernel, **window, **options, typical=seed in (0, 5) and not asymmetric)
+    x = full_range(2, 18, 21)
+    yield from convolutions("1d-depthwise", x, (18, 5), groups=18, padding=(2,), with_bias=True)
+    yield from convolutions("1d-groups", x, (12, 3), groups=3, with_bias=True)
+    x = full_range(1, 6, 4, 5, 6)
+    yield from convolutions("3d-depthwise", x, (6, 3, 3, 3), groups=6, padding=(1, 1, 1))
+    yield from convolutions("3d-groups", x, (8, 2, 3, 2), groups=2)
+    for dims in (1, 3):
+        strided = full_range(*(9, 8, 7, 6, 5)[: 2 + dims]).transpose(0, 1)[:, ::2]
+        yield from convolutions(f"{dims}d-strided", strided, (5, *(2,) * dims))
+        yield from convolutions(f"{dims}d-empty", full_range(0, 4, *(5,) * dims), (5, *(2,) * dims))
+
+
+def transposed_samples() -> Iterator[Sample]:
+    for seed, (name, image, kernel, window) in enumerate(
+        (
+            ("2x2-stride-2", (2, 8, 5, 6), (17, 2, 2), {"stride": (2, 2)}),
+            ("3x3-stride-2", (1, 8, 5, 4), (9, 3, 3), {"stride": (2, 2), "padding": (1, 1), "output_padding": (1, 1)}),
+            ("4x4-stride-2", (1, 4, 4, 5), (9, 4, 4), {"stride": (2, 2), "padding": (1, 1)}),
+            ("3x3-stride-1", (2, 12, 5, 4), (9, 3, 3), {"padding": (1, 1)}),
+            ("uneven", (1, 8, 5, 4), (6, 3, 2), {"stride": (3, 1), "padding": (0, 1), "output_padding": (2, 0)}),
+            ("stride-beyond-the-kernel", (1, 8, 3, 3), (6, 2, 2), {"stride": (5, 4)}),
+            ("dilation", (1, 8, 4, 5), (6, 3, 3), {"stride": (2, 3), "dilation": (3, 2), "output_padding": (2, 1)}),
+            ("padding-cuts", (1, 8, 4, 4), (6, 5, 5), {"stride": (2, 2), "padding": (4, 3)}),
+            ("three-channels", (2, 3, 4, 5), (6, 3, 3), {"stride": (2, 2), "padding": (1, 1)}),
+            ("pointwise-three-channels", (1, 3, 4, 5), (6, 1, 1), {"stride": (2, 2)}),
+            ("groups", (1, 16, 4, 5), (24, 3, 3), {"stride": (2, 2), "groups": 2, "padding": (1, 1)}),
+            ("groups-of-3", (1, 9, 4, 5), (6, 3, 3), {"stride": (2, 1), "groups": 3}),
+            ("depthwise", (1, 9, 4, 5), (9, 3, 3), {"stride": (2, 2), "groups": 9}),
+            ("1d", (2, 8, 9), (17, 4), {"stride": (2,), "padding": (1,), "output_padding": (1,)}),
+            ("1d-long", (1, 8, 250), (5, 3), {"stride": (2,)}),
+            ("3d", (1, 4, 3, 4, 5), (9, 2, 3, 2), {"stride": (2, 2, 2), "output_padding": (1, 0, 1)}),
+            ("empty-batch", (0, 8, 3, 3), (6, 2, 2), {"stride": (2, 2)}),
+        )
+    ):
+        for asymmetric in (False, True):
+            options = {"seed": seed, "asymmetric": asymmetric, "with_bias": seed % 2 == 0, "relu": seed % 3 == 0}
+            x = full_range(*image, dtype=BYTES[seed % 2], seed=seed)
+            label = f"transposed-{name}" + "-asymmetric" * asymmetric
+            typical = name == "3x3-stride-2"
+            yield from convolutions(label, x, kernel, transposed=True, **window, **options, typical=typical)
+
+
+def residual_samples() -> Iterator[Sample]:
+    for seed, (output_dtype, relu, asymmetric) in enumerate(itertools.product(BYTES, (False, True), (False, True))):
+        words = ["residual", short(output_dtype)] + ["relu"] * relu + ["asymmetric"] * asymmetric
+        options = {"output_dtype": output_dtype, "relu": relu, "asymmetric": asymmetric, "with_residual": True}
+        x = full_range(2, 8, 5, 6, seed=seed)
+        window = {"padding": (1, 1), "with_bias": True, "seed": seed}
+        yield from convolutions("-".join(words), x, (19, 3, 3), **window, **options, typical=seed == 1)
+    x = full_range(2, 12, 5, 6)
+    for outputs in (1, 15, 16, 33, 64, 80):
+        yield from convolutions(f"residual-to-{outputs}", x, (outputs, 1, 1), with_residual=True)
+    yield from convolutions("residual-groups", x, (36, 3, 3), groups=3, with_residual=True)
+    yield from convolutions("residual-transposed", x, (9, 3, 3), transposed=True, stride=(2, 2), with_residual=True)
+    yield from convolutions("residual-3d", full_range(1, 4, 3, 4, 5), (9, 1, 2, 3), with_residual=True)
+    yield from convolutions("residual-1d", full_range(2, 4, 9), (9, 3), with_residual=True)
+
+
 SAMPLES = [
+    *dimension_samples(),
+    *transposed_samples(),
+    *residual_samples(),
     *option_samples(),
     *window_samples(),
     *channel_samples(),

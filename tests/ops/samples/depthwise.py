@@ -1,4 +1,4 @@
-"""Samples of conv2d and conv2d_dequantize with a kernel per channel, which have kernels of their own."""
+"""Samples of convolution and convolution_dequantize with a kernel per channel, which have kernels of their own."""
 
 import itertools
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from torchq import ops, reference
 
-MULTIPLIES_PACKED_WEIGHT = {"linear", "linear_dequantize", "linear_dynamic", "conv2d", "conv2d_dequantize"}
+MULTIPLIES_PACKED_WEIGHT = {"linear", "linear_dequantize", "linear_dynamic", "convolution", "convolution_dequantize"}
 
 
 @dataclass(eq=False)
@@ -36,18 +36,13 @@ class Sample:
 
     @cached_property
     def op_arguments(self) -> tuple:
-        """The arguments of the operator: the weight packed, and with the kernel size that only it takes."""
+        """The arguments of the operator, which takes the weight packed."""
         arguments = dict(self.arguments)
         if self.op not in MULTIPLIES_PACKED_WEIGHT:
             return tuple(arguments.values())
-        weight, zero_points = arguments["weight"], arguments.pop("weight_zero_points")
-        packed = ops.pack_weight(weight, zero_points, arguments.get("groups", 1))
-        positional = []
-        for name, value in arguments.items():
-            if name == "stride":
-                positional.append(list(weight.shape[2:]))
-            positional.append(packed if name == "weight" else value)
-        return tuple(positional)
+        groups, zero_points = arguments.pop("groups", 1), arguments.pop("weight_zero_points")
+        arguments["weight"] = ops.pack_weight(arguments["weight"], zero_points, groups)
+        return tuple(arguments.values())
 
     @cached_property
     def expected(self) -> Tensor:

@@ -14,10 +14,10 @@ PANEL = 16
 
 
 def packed_layout(weight: Tensor, zero_points: Tensor | None = None, groups: int = 1) -> Tensor:
-    """What csrc/cpu/gemm/pack.h says: header, panels, column sums, zero points, flags."""
+    """What csrc/cpu/gemm/pack.h says: header, panels, column sums, zero points."""
     columns, k, kernel = weight.shape[0] // groups, weight.shape[1], list(weight.shape[2:])
     three = [1] * (3 - len(kernel)) + kernel
-    header = struct.pack("<4sI7i28x", b"TQW1", 1, groups, columns, k, *three, int(zero_points is not None))
+    header = struct.pack("<4sI7i28x", b"TQW1", 2, groups, columns, k, *three, int(zero_points is not None))
     # [groups, columns, depth]: taps before channels.
     rows = weight.movedim(1, -1).reshape(groups, columns, -1)
     if groups > 1 and columns == 1 and k == 1 and three[0] == 1:  # depthwise: the channels are columns of one group
@@ -29,8 +29,7 @@ def packed_layout(weight: Tensor, zero_points: Tensor | None = None, groups: int
     per_column = [rows.sum(-1, dtype=torch.int32)]
     if zero_points is not None:
         per_column.append(F.pad(zero_points.int().reshape(groups, columns), (0, -columns % PANEL)))
-    flags = (panels == -128).flatten(2).any(-1).to(torch.uint8)
-    parts = [torch.tensor(list(header), dtype=torch.uint8), panels.contiguous(), *per_column, flags]
+    parts = [torch.tensor(list(header), dtype=torch.uint8), panels.contiguous(), *per_column]
     return torch.cat([part.reshape(-1).view(torch.uint8) for part in parts])
 
 
@@ -50,7 +49,7 @@ def weight_samples() -> Iterator[Sample]:
     yield from both("asymmetric", full_range(18, 7, dtype=INT8), torch.arange(-9, 9), typical=True)
     for name, shape, groups in (
         ("conv1d", (5, 3, 4), 1),
-        ("conv2d", (18, 5, 3, 2), 1),
+        ("convolution", (18, 5, 3, 2), 1),
         ("conv3d", (4, 3, 2, 3, 2), 1),
         ("grouped", (34, 3, 3, 3), 2),
         ("depthwise-3x3", (20, 1, 3, 3), 20),

@@ -75,6 +75,7 @@ class Conv2d(StaticQuantizedModule):
         self.dilation = dilation
         self.groups = groups
         self.padding_mode = padding_mode
+        self._window = ops.window(kernel_size, stride, self.padding, dilation)
         self.to(device)
 
     def forward(self, input: QTensor) -> QTensor:
@@ -98,18 +99,15 @@ class Conv2d(StaticQuantizedModule):
         ):
             raise self._input_error(input, f"[N, {self.in_channels}, H, W]")
         buffers = self._buffers
-        data = ops.conv2d(
+        data = ops.convolution(
             input._data,
             input._scale,
             input._zero_point,
             buffers["_packed_weight"],
             buffers["_weight_scales"],
             buffers["_bias"],
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
+            self._window,
+            False,
             self.scale,
             self.zero_point,
             self._output_storage,

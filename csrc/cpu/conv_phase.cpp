@@ -1,0 +1,55 @@
+#include "conv_phase.h"
+
+namespace torchq {
+namespace {
+
+int64_t divided_up(int64_t a, int64_t b) { return a >= 0 ? (a + b - 1) / b : -(-a / b); }
+
+// A tap of the kernel along one axis.
+struct AxisTap {
+  int64_t tap, offset, first, end;
+};
+
+std::vector<AxisTap> axis_taps(const ConvAxis& axis, const ConvAxis::Phase& phase, bool all_taps) {
+  std::vector<AxisTap> taps;
+  if (all_taps)
+    for (int64_t tap = 0; tap < axis.kernel; ++tap) taps.push_back({tap, 0, 0, 0});
+  for (const ConvAxis::Tap& seen : phase.taps) {
+    const int64_t step = axis.input_step();
+    const AxisTap tap{seen.tap, seen.offset, std::clamp<int64_t>(divided_up(-seen.offset, step), 0, phase.count),
+                      std::clamp<int64_t>(divided_up(axis.input - seen.offset, step), 0, phase.count)};
+    if (all_taps) {
+      taps[static_cast<size_t>(seen.tap)] = tap;
+    } else {
+      taps.push_back(tap);
+    }
+  }
+  return taps;
+}
+
+}  // namespace
+
+ConvPhase::ConvPhase(const ConvShape& shape, const int64_t (&index)[3], bool all_taps) : shape_(shape), tap_run_(0) {
+  std::vector<AxisTap> along[3];
+  for (int i = 0; i < 3; ++i) {
+    axes_[i] = shape.axes[i].phase(index[i]);
+    along[i] = axis_taps(shape.axes[i], axes_[i], all_taps);
+    inside_first_[i] = 0;
+    inside_end_[i] = axes_[i].count;
+    for (const AxisTap& tap : along[i]) {
+      inside_first_[i] = std::max(inside_first_[i], tap.first);
+      inside_end_[i] = std::min(inside_end_[i], tap.end);
+    }
+  }
+  const int64_t height = shape.axes[1].input, width = shape.axes[2].input;
+  for (const AxisTap& i : along[0])
+    for (const AxisTap& j : along[1])
+      for (const AxisTap& k : along[2])
+        taps_.push_back({(i.tap * shape.axes[1].kernel + j.tap) * shape.axes[2].kernel + k.tap,
+                         (i.offset * height + j.offset) * width + k.offset,
+                         {i.first, j.first, k.first},
+                         {i.end, j.end, k.end}});
+  if (!shape.axes[2].transposed && shape.axes[2].dilation == 1) tap_run_ = shape.axes[2].kernel;
+}
+
+}  // namespace torchq

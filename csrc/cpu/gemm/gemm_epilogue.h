@@ -1,0 +1,172 @@
+// Floor 1, for every level. What happens to the sums of a tile, and how it is prepared; gemm.h says what is computed.
+#pragma once
+
+#include "../lanes.h"
+
+// The bytes that a level's dot products take activations as. Those of the other sign are flipped (xor 0x80) as they are
+// loaded, and their zero point moves along by 128; `any` takes them as they are.
+enum class Activations { u8, s8, any };
+
+template <Activations kTaken>
+TORCHQ_INLINE int32_t shifted_zero_point(const GemmArgs& args, int32_t zero_point) {
+  if (kTaken == Activations::any || args.signed_input == (kTaken == Activations::s8)) return zero_point;
+  return kTaken == Activations::s8 ? zero_point - 128 : zero_point + 128;
+}
+
+struct ToBytes {
+  template <Activations kTaken>
+  static void prepare(const GemmArgs& args, PanelParameters* parameters) {
+    const I32 zero_point = set(shifted_zero_point<kTaken>(args, args.input_zero_point));
+    for (int64_t column = 0; column < args.columns; column += 16, ++parameters) {
+      const int64_t part = args.columns - column < 16 ? args.columns - column : 16;
+      const F32 s = set(args.input_scale) * load_part(args.weight_scales + column, part);
+      const bool asymmetric = args.weight_zero_points != nullptr;
+      store_part(parameters->start, set(int32_t{0}) - zero_point * load_part(args.column_sums + column, part), 16);
+      store_part(parameters->zero_point,
+                 asymmetric ? load_part(args.weight_zero_points + column, part) : set(int32_t{0}), 16);
+      store_part(parameters->bias, args.bias != nullptr ? load_part(args.bias + column, part) / s : set(0.0f), 16);
+      store_part(parameters->scale, s / set(args.output_scale), 16);
+    }
+  }
+
+  template <Activations kTaken>
+  static TORCHQ_INLINE I32 start(const GemmArgs&, const PanelParameters& panel, int64_t) {
+    return load(panel.start);
+  }
+
+  // kPanels panels from `column` on, of which `columns` columns are there.
+  template <int kRows, int kPanels>
+  static TORCHQ_INLINE void finish(const GemmArgs& args, const PanelParameters* panel, int64_t row, int64_t column,
+                                   int64_t columns, const I32 (&acc)[kRows][kPanels]) {
+    const int32_t qmin = args.signed_output ? -128 : 0;
+    const int32_t lowest = args.relu && args.output_zero_point > qmin ? args.output_zero_point : qmin;
+    const ByteRange range = byte_range(args.output_zero_point, lowest, args.signed_output);
+    auto* output = static_cast<uint8_t*>(args.output) + row * args.output_stride + column;
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r, output += args.output_stride) {
+      F32 y[kPanels];
+#pragma GCC unroll 8
+      for (int p = 0; p < kPanels; ++p) y[p] = (to_f32(acc[r][p]) + load(panel[p].bias)) * load(panel[p].scale);
+      if (args.residual != nullptr) add_residual(args, row + r, column, columns, y);
+      if constexpr (kPanels == 4) {
+        store_bytes(output, y, range, columns);
+      } else {
+#pragma GCC unroll 8
+        for (int p = 0; p < kPanels; ++p) {
+          const F32 one[1] = {y[p]};
+          store_bytes(output + 16 * p, one, range, columns - 16 * p < 16 ? columns - 16 * p : 16);
+        }
+      }
+    }
+  }
+
+ private:
+  template <int kPanels>
+  static TORCHQ_INLINE void add_residual(const GemmArgs& args, int64_t row, int64_t column, int64_t columns,
+                                         F32 (&y)[kPanels]) {
+    const uint8_t* residual = args.residual + row * args.residual_stride + column;
+    const float t = args.residual_scale / args.output_scale;
+    const F32 shift = set(-(static_cast<float>(args.residual_zero_point) * t));
+#pragma GCC unroll 8
+    for (int p = 0; p < kPanels; ++p, residual += 16, columns -= 16)
+      y[p] = y[p] + fma(set(t), to_f32(load_bytes(residual, columns, args.signed_output)), shift);
+  }
+};
+
+struct ToFloat {
+  template <Activations kTaken>
+  static void prepare(const GemmArgs& args, PanelParameters* parameters) {
+    for (int64_t column = 0; column < args.columns; column += 16, ++parameters) {
+      const int64_t part = args.columns - column < 16 ? args.columns - column : 16;
+      const bool asymmetric = args.weight_zero_points != nullptr;
+      store_part(parameters->start, load_part(args.column_sums + column, part), 16);
+      store_part(parameters->zero_point,
+                 asymmetric ? load_part(args.weight_zero_points + column, part) : set(int32_t{0}), 16);
+      // x + -0 is x, +0 and -0 too
+      store_part(parameters->bias, args.bias != nullptr ? load_part(args.bias + column, part) : set(-0.0f), 16);
+      store_part(parameters->scale, load_part(args.weight_scales + column, part), 16);
+    }
+  }
+
+  template <Activations kTaken>
+  static TORCHQ_INLINE I32 start(const GemmArgs& args, const PanelParameters& panel, int64_t row) {
+    return set(-shifted_zero_point<kTaken>(args, args.row_zero_points[row])) * load(panel.start);
+  }
+
+  template <int kRows, int kPanels>
+  static TORCHQ_INLINE void finish(const GemmArgs& args, const PanelParameters* panel, int64_t row, int64_t column,
+                                   int64_t columns, const I32 (&acc)[kRows][kPanels]) {
+    auto* output = static_cast<float*>(args.output) + row * args.output_stride + column;
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r, output += args.output_stride) {
+      const F32 row_scale = set(args.row_scales[row + r]);
+#pragma GCC unroll 8
+      for (int p = 0; p < kPanels; ++p) {
+        F32 y = fma(to_f32(acc[r][p]), row_scale * load(panel[p].scale), load(panel[p].bias));
+        if (args.relu) y = max(set(0.0f), y);  // keeps NaN
+        store_part(output + 16 * p, y, columns - 16 * p);
+      }
+    }
+  }
+};
+
+// Asymmetric weights: sum (x - zx)(w - zw) = sum (x - zx) w - zw sum (x - zx).
+template <int kRows, int kPanels>
+TORCHQ_INLINE void subtract_weight_zero_points(const GemmArgs& args, const PanelParameters* panel, int64_t row,
+                                               I32 (&acc)[kRows][kPanels]) {
+  if (args.weight_zero_points == nullptr) return;
+#pragma GCC unroll 8
+  for (int p = 0; p < kPanels; ++p) {
+    const I32 zero = load(panel[p].zero_point);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) acc[r][p] = acc[r][p] - zero * set(args.row_sums[row + r]);
+  }
+}
+
+// Where a tap's weights begin.
+TORCHQ_INLINE const int8_t* tap_weights(const GemmArgs& args, const int8_t* panel, int64_t tap) {
+  return panel + (args.tap_offsets != nullptr ? args.tap_offsets[tap] : tap * args.tap_bytes * 16);
+}
+
+int32_t sum_bytes(const uint8_t* bytes, int64_t n, bool is_signed) {
+  I32 sum = set(int32_t{0});
+  for (int64_t i = 0; i < n; i += 16) sum = sum + load_bytes(bytes + i, n - i, is_signed);
+  int32_t lanes[16];
+  store_part(lanes, sum, 16);
+  int32_t total = 0;
+  for (const int32_t lane : lanes) total += lane;
+  return total;
+}
+
+void sum_columns(const GemmArgs& args, int32_t* column_sums) {
+  const uint8_t bytes[4] = {1, 1, 1, 1};
+  const Dot::Activation ones = Dot::load_activation(bytes, set(int32_t{0}));
+  for (int64_t column = 0; column < args.columns; column += 16) {
+    const int8_t* panel = args.panels + column / 16 * args.panel_bytes;
+    I32 sum = set(int32_t{0});
+    for (int64_t tap = 0; tap < args.taps; ++tap) {
+      const int8_t* weights = tap_weights(args, panel, tap);
+      for (int64_t k = 0; k < args.tap_bytes; k += 4) Dot::multiply_add(sum, ones, Dot::load_weight(weights + 16 * k));
+    }
+    store_part(column_sums + column, sum, args.columns - column);
+  }
+}
+
+// Calls tile<kRows>(first row, tiles) for all rows: tiles of at most kMost rows, all of one size or of two neighbours
+// (8 rows are 4 + 4, not 6 + 2), so that none is much smaller than the others.
+template <int kRows, typename Tiles>
+TORCHQ_INLINE void run_tiles_of(int64_t size, int64_t row, int64_t tiles, const Tiles& run) {
+  if constexpr (kRows > 1) {
+    if (size < kRows) return run_tiles_of<kRows - 1>(size, row, tiles, run);
+  }
+  run.template operator()<kRows>(row, tiles);
+}
+
+template <int kMost, typename Tiles>
+TORCHQ_INLINE void for_each_tile_size(int64_t rows, const Tiles& run) {
+  const int64_t tiles = (rows + kMost - 1) / kMost;
+  const int64_t small = rows / tiles;
+  const int64_t large_tiles = rows - small * tiles;
+  if (large_tiles > 0) run_tiles_of<kMost>(small + 1, 0, large_tiles, run);
+  run_tiles_of<kMost>(small, large_tiles * (small + 1), tiles - large_tiles, run);
+}

@@ -1,0 +1,109 @@
+// Floor 1, for a level without an exact dot product of bytes (AVX2). gemm.h says what is computed.
+//
+// vpmaddubsw adds two products of bytes in 16 bits and saturates. Where the activations stay below 128 it cannot:
+// 2 * 127 * 128 < 32768; those calls take gemm_body.h's way. For all others a tile's rows are widened to 16 bits once,
+// and vpmaddwd multiplies them by weights that are widened as they are loaded. Its sums of two products are exact,
+// -128 among the weights included, and a loop costs as much as the instructions that repair vpmaddubsw would.
+//
+// The rows are the outer loop: the widened tile stays in the nearest cache while the weights stream past.
+#pragma once
+
+#include "gemm_body.h"
+
+constexpr int kWideRows = 6;
+
+TORCHQ_INLINE int64_t wide_stride(int64_t taps, int64_t tap_bytes) { return taps * tap_bytes + 32; }
+
+int64_t wide_scratch_bytes(int64_t taps, int64_t tap_bytes) {
+  return kWideRows * wide_stride(taps, tap_bytes) * static_cast<int64_t>(sizeof(int16_t));
+}
+
+// Whether all activations are uint8 below 128.
+bool has_seven_bits(const GemmArgs& args) {
+  if (args.signed_input) return false;
+  for (int64_t tap = 0; tap < args.taps; ++tap)
+    for (int64_t row = 0; row < args.rows; ++row)
+      if (has_top_bit(args.row_pointers[tap * args.row_pitch + row], args.tap_bytes)) return false;
+  return true;
+}
+
+// kHalves halves of a panel, 8 columns each, by kRows rows. An accumulator holds two sums of each of 4 columns.
+template <int kRows, int kHalves>
+TORCHQ_INLINE void accumulate_halves(const GemmArgs& args, const int16_t* a, const int8_t* first,
+                                     HalfSums (&acc)[kRows][kHalves]) {
+  const int64_t stride = wide_stride(args.taps, args.tap_bytes);
+  const bool together = args.tap_offsets == nullptr;
+  const int64_t pieces = together ? 1 : args.taps;
+  const int64_t steps = (together ? args.taps : 1) * args.tap_bytes / 4;
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    const int8_t* weights = tap_weights(args, first, piece);
+    for (int64_t i = 0; i < steps; ++i, a += 4, weights += 64) {
+      HalfWeights w[kHalves];
+#pragma GCC unroll 2
+      for (int h = 0; h < kHalves; ++h) w[h] = load_half_weights(weights + 32 * h);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+        for (int h = 0; h < kHalves; ++h) multiply_add_half(acc[r][h], a + r * stride, w[h]);
+    }
+  }
+}
+
+template <typename Output>
+struct WidenedTiles {
+  const GemmArgs& args;
+
+  template <int kRows>
+  void operator()(int64_t row, int64_t tiles) const {
+    auto* wide = static_cast<int16_t*>(args.scratch);
+    for (int64_t tile = 0; tile < tiles; ++tile, row += kRows) {
+      for (int r = 0; r < kRows; ++r) widen_row(row + r, wide + r * wide_stride(args.taps, args.tap_bytes));
+      for (int64_t column = 0; column < args.columns; column += 16) multiply<kRows>(wide, row, column);
+    }
+  }
+
+ private:
+  void widen_row(int64_t row, int16_t* to) const {
+    for (int64_t tap = 0; tap < args.taps; ++tap, to += args.tap_bytes)
+      widen_bytes(args.row_pointers[tap * args.row_pitch + row], args.tap_bytes, args.signed_input, to);
+  }
+
+  template <int kRows>
+  TORCHQ_INLINE void multiply(const int16_t* wide, int64_t row, int64_t column) const {
+    const int8_t* panel = args.panels + column / 16 * args.panel_bytes;
+    const PanelParameters* parameters = args.parameters + column / 16;
+    I32 acc[kRows][1];
+    if constexpr (kRows <= 2) {
+      HalfSums sums[kRows][2] = {};
+      accumulate_halves(args, wide, panel, sums);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) acc[r][0] = joined_halves(sums[r][0], sums[r][1]);
+    } else {
+      HalfSums low[kRows][1] = {}, high[kRows][1] = {};
+      accumulate_halves(args, wide, panel, low);
+      if (args.columns - column > 8) accumulate_halves(args, wide, panel + 32, high);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) acc[r][0] = joined_halves(low[r][0], high[r][0]);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r)
+      acc[r][0] = acc[r][0] + Output::template start<Activations::any>(args, *parameters, row + r);
+    subtract_weight_zero_points(args, parameters, row, acc);
+    Output::finish(args, parameters, row, column, args.columns - column, acc);
+  }
+};
+
+template <typename Output>
+void gemm_or_widened(const GemmArgs& args) {
+  if (args.rows == 0) return;
+  if (has_seven_bits(args)) return gemm<Output, Dot>(args);
+  for_each_tile_size<kWideRows>(args.rows, WidenedTiles<Output>{args});
+}
+
+constexpr GemmKernels kWidenedKernels = {ToBytes::prepare<Activations::any>,
+                                         ToFloat::prepare<Activations::any>,
+                                         gemm_or_widened<ToBytes>,
+                                         gemm_or_widened<ToFloat>,
+                                         wide_scratch_bytes,
+                                         sum_bytes,
+                                         sum_columns};
