@@ -85,6 +85,18 @@ inline QParams choose_qparams(float least, float most, int32_t qmin, int32_t qma
   return {static_cast<float>(scale), static_cast<int32_t>(round_half_even(clamped))};
 }
 
+// e^x for x <= 0, to the last bit or nearly so and the same on every machine, which a library's function is not: the
+// Taylor series around the nearest multiple of ln 2. No fma.
+inline double exp_of(double x) {
+  constexpr double kLog2E = 1.4426950408889634, kLn2High = 0.6931471803691238, kLn2Low = 1.9082149292705877e-10;
+  if (!(x > -745.0)) return 0.0;
+  const double multiple = std::floor(x * kLog2E + 0.5);
+  const double r = (x - multiple * kLn2High) - multiple * kLn2Low;
+  double sum = 1.0;
+  for (int k = 13; k > 0; --k) sum = 1.0 + r / k * sum;
+  return std::ldexp(sum, static_cast<int>(multiple));
+}
+
 // The largest K for which sum_k (x[k] - zx) * w[k] cannot leave int32: K * 255 * 128 < 2^31; and, with zero
 // points of the weight, sum_k (x[k] - zx) * (w[k] - zw): K * 255 * 255 < 2^31.
 constexpr int64_t kMaxReduction = 65793;

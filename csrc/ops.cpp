@@ -50,21 +50,59 @@ STABLE_TORCH_LIBRARY(torchq, m) {
       "convolution_dequantize(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, Tensor "
       "weight_scales, Tensor? bias, int[] window, bool transposed, bool relu) -> Tensor");
 
-  // a + b, each with its own scale and zero point, to the output's.
+  // uint8 or int8 [..., M, K] x [..., K, N] of the same dtype -> [..., M, N].
+  m.def(
+      "matmul(Tensor a, float a_scale, int a_zero_point, Tensor b, float b_scale, int b_zero_point, float "
+      "output_scale, "
+      "int output_zero_point) -> Tensor");
+
+  // a + b and a * b, each with its own scale and zero point, to the output's.
   m.def(
       "add(Tensor a, float a_scale, int a_zero_point, Tensor b, float b_scale, int b_zero_point, "
       "float output_scale, int output_zero_point, bool relu) -> Tensor");
+  m.def(
+      "mul(Tensor a, float a_scale, int a_zero_point, Tensor b, float b_scale, int b_zero_point, "
+      "float output_scale, int output_zero_point, bool relu) -> Tensor");
+  // The tensors along dim, each with its own scale and zero point, to the output's.
+  m.def(
+      "cat(Tensor[] tensors, float[] scales, int[] zero_points, int dim, float output_scale, int output_zero_point) -> "
+      "Tensor");
   // max(input, zero_point), and min(max(input, lowest), highest).
   m.def("relu(Tensor input, int zero_point) -> Tensor");
   m.def("clamp(Tensor input, int lowest, int highest) -> Tensor");
+  // table[input - qmin]; the table's dtype, [256], is the result's.
+  m.def("lookup(Tensor input, Tensor table) -> Tensor");
+  // A slope for what is below 0, one or one per channel of [N, C, *].
+  m.def(
+      "prelu(Tensor input, float input_scale, int input_zero_point, Tensor weight, float output_scale, "
+      "int output_zero_point) -> Tensor");
 
-  // Pools of uint8 or int8 [N, C, H, W]; the result has the input's scale and zero point and is channels_last.
+  // Normalizations: [N, C, *] with given statistics, in groups of channels, and over the last dimensions.
   m.def(
-      "max_pool2d(Tensor input, int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, "
-      "bool ceil_mode) -> Tensor");
+      "batch_norm(Tensor input, float input_scale, int input_zero_point, Tensor? weight, Tensor? bias, Tensor mean, "
+      "Tensor variance, float eps, float output_scale, int output_zero_point, bool relu) -> Tensor");
   m.def(
-      "avg_pool2d(Tensor input, int zero_point, int[2] kernel_size, int[2] stride, int[2] padding, bool "
-      "ceil_mode, "
+      "group_norm(Tensor input, float input_scale, int input_zero_point, int groups, Tensor? weight, Tensor? bias, "
+      "float eps, float output_scale, int output_zero_point) -> Tensor");
+  m.def(
+      "layer_norm(Tensor input, float input_scale, int input_zero_point, int[] normalized_shape, Tensor? weight, "
+      "Tensor? bias, float eps, float output_scale, int output_zero_point) -> Tensor");
+  // Over the last dimension.
+  m.def("softmax(Tensor input, float input_scale, float output_scale, int output_zero_point) -> Tensor");
+
+  // Pools of uint8 or int8 [N, C, *spatial]; the result has the input's scale and zero point and channels innermost.
+  m.def(
+      "max_pool(Tensor input, int[] kernel_size, int[] stride, int[] padding, int[] dilation, bool ceil_mode) -> "
+      "Tensor");
+  m.def(
+      "avg_pool(Tensor input, int zero_point, int[] kernel_size, int[] stride, int[] padding, bool ceil_mode, "
       "bool count_include_pad, int? divisor_override) -> Tensor");
-  m.def("adaptive_avg_pool2d(Tensor input, int zero_point, int[2] output_size) -> Tensor");
+  m.def("adaptive_avg_pool(Tensor input, int zero_point, int[] output_size) -> Tensor");
+  // [N, C, H, W] to [N, C, *output_size]; factors: of height and width where they were given, else empty.
+  m.def("upsample_bilinear(Tensor input, int[] output_size, bool align_corners, float[] factors) -> Tensor");
+
+  // Rows of 8 or 4 bits with their scale and bias -> float32 [bags, columns]. offsets: [bags + 1].
+  m.def(
+      "embedding_bag(Tensor packed_weight, int bits, Tensor indices, Tensor offsets, Tensor? per_sample_weights, "
+      "int mode) -> Tensor");
 }

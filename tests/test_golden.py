@@ -34,7 +34,7 @@ def decode(value, arrays):
 def as_torchq(op, arguments):
     """The operator of torchq that torch's is part of, and its arguments."""
     if not op.startswith("conv2d"):
-        return op, arguments
+        return op.replace("pool2d", "pool"), arguments
     window = {name: arguments[name] for name in ("stride", "padding", "dilation")}
     numbers = ops.window(arguments["weight"].shape[2:], **window)
     merged = {}

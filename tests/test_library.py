@@ -168,7 +168,7 @@ def test_sources_name_torch_ao_in_prose_only():
 def test_concurrent_python_threads_get_their_own_results():
     calls = [
         sample
-        for op in ("linear", "convolution", "linear_dynamic", "quantize_per_tensor", "avg_pool2d")
+        for op in ("linear", "convolution", "linear_dynamic", "quantize_per_tensor", "avg_pool")
         for sample in samples_of(op)
     ]
     calls = [sample for sample in calls if sample.expected.numel() < 20_000][::5]

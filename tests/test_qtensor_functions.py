@@ -91,7 +91,7 @@ MOVES = {
 def pooled(q: Tensor) -> Tensor:
     """The reference's mean over the image."""
     zero_point = DTYPES[str(q.dtype).replace("torch.", "q")][1]
-    return reference.adaptive_avg_pool2d(q, zero_point, (1, 1))
+    return reference.adaptive_avg_pool(q, zero_point, (1, 1))
 
 
 def quantized(value: float, dtype: torch.dtype) -> int:
@@ -124,27 +124,27 @@ COMPUTES = {
     "torch.clip": (lambda x: torch.clip(x, -1, 1), lambda q: clamped(q, -1.0, 1.0)),
     "max_pool2d": (
         lambda x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True),
-        lambda q: reference.max_pool2d(q, (3, 3), (2, 2), (1, 1), (1, 1), True),
+        lambda q: reference.max_pool(q, (3, 3), (2, 2), (1, 1), (1, 1), True),
     ),
     "max_pool2d-of-an-image": (
         lambda x: F.max_pool2d(x[0], (2, 1)),
-        lambda q: reference.max_pool2d(q[:1], (2, 1), (2, 1), (0, 0), (1, 1), False)[0],
+        lambda q: reference.max_pool(q[:1], (2, 1), (2, 1), (0, 0), (1, 1), False)[0],
     ),
     "max_pool2d-one-size-each": (
         lambda x: F.max_pool2d(x, [3], (), [1]),
-        lambda q: reference.max_pool2d(q, (3, 3), (3, 3), (1, 1), (1, 1), False),
+        lambda q: reference.max_pool(q, (3, 3), (3, 3), (1, 1), (1, 1), False),
     ),
     "torch.max_pool2d": (
         lambda x: torch.max_pool2d(x, 2),
-        lambda q: reference.max_pool2d(q, (2, 2), (2, 2), (0, 0), (1, 1), False),
+        lambda q: reference.max_pool(q, (2, 2), (2, 2), (0, 0), (1, 1), False),
     ),
     "avg_pool2d": (
         lambda x: F.avg_pool2d(x, (3, 2), 2, (1, 0), False, False),
-        lambda q: reference.avg_pool2d(q, zero_point_of(q), (3, 2), (2, 2), (1, 0), False, False, None),
+        lambda q: reference.avg_pool(q, zero_point_of(q), (3, 2), (2, 2), (1, 0), False, False, None),
     ),
     "adaptive_avg_pool2d": (
         lambda x: F.adaptive_avg_pool2d(x, (3, None)),
-        lambda q: reference.adaptive_avg_pool2d(q, zero_point_of(q), (3, 5)),
+        lambda q: reference.adaptive_avg_pool(q, zero_point_of(q), (3, 5)),
     ),
     "adaptive_avg_pool2d-to-one": (lambda x: F.adaptive_avg_pool2d(x, 1), pooled),
     "mean": (lambda x: x.mean((2, 3), keepdim=True), pooled),

@@ -5,7 +5,7 @@ import inspect
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only, tree_unflatten
 
 import torchq
 from ops.samples import SAMPLES, samples_of
@@ -49,7 +49,7 @@ def raw_arguments(sample):
 
 
 def float_tensors(arguments):
-    return [a for a in arguments if isinstance(a, torch.Tensor) and a.is_floating_point()]
+    return [a for a in tree_leaves(arguments) if isinstance(a, torch.Tensor) and a.is_floating_point()]
 
 
 def test_samples_are_of_registered_operators():
@@ -106,10 +106,8 @@ def test_fake_has_the_shape_and_layout_of_the_result(sample):
     assert (fake.shape, fake.dtype, fake.stride()) == (result.shape, result.dtype, result.stride())
 
 
-def on_meta(argument):
-    if not isinstance(argument, torch.Tensor):
-        return argument
-    return torch.empty_strided(argument.shape, argument.stride(), dtype=argument.dtype, device="meta")
+def on_meta(tensor):
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 @every_op
@@ -118,7 +116,7 @@ def test_fake_has_the_layout_of_the_result_for_every_sample(op):
     wrong = []
     for sample in samples_of(op):
         result = sample.run()
-        fake = getattr(torchq.ops, op)(*map(on_meta, sample.op_arguments))
+        fake = getattr(torchq.ops, op)(*tree_map_only(torch.Tensor, on_meta, sample.op_arguments))
         if (fake.shape, fake.dtype, fake.stride()) != (result.shape, result.dtype, result.stride()):
             wrong.append(f"{sample}: {fake.dtype} {fake.stride()} for {result.dtype} {result.stride()}")
     assert wrong == []
@@ -148,13 +146,15 @@ def test_compiles_without_a_graph_break(sample, gradients):
 @every_typical_sample
 def test_exports(sample):
     function = getattr(torchq.ops, sample.op)
+    leaves, structure = tree_flatten(sample.op_arguments)
 
     class Call(torch.nn.Module):
         def forward(self, *tensors):
             remaining = iter(tensors)
-            return function(*(next(remaining) if isinstance(a, torch.Tensor) else a for a in sample.op_arguments))
+            filled = [next(remaining) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+            return function(*tree_unflatten(filled, structure))
 
-    tensors = tuple(a for a in sample.op_arguments if isinstance(a, torch.Tensor))
+    tensors = tuple(leaf for leaf in leaves if isinstance(leaf, torch.Tensor))
     exported = torch.export.export(Call(), tensors, strict=False)
     assert overload(sample.op) in {node.target for node in exported.graph.nodes}
     assert torch.equal(exported.module()(*tensors), sample.expected)

@@ -282,7 +282,7 @@ def _max_pool2d(
         return NotImplemented
     kernel = _pair("kernel_size", kernel_size)
     window = (kernel, _stride(stride, kernel), _pair("padding", padding), _pair("dilation", dilation), ceil_mode)
-    return _pool(input, lambda data: ops.max_pool2d(data, *window))
+    return _pool(input, lambda data: ops.max_pool(data, *window))
 
 
 @implements(F.avg_pool2d)
@@ -297,7 +297,7 @@ def _avg_pool2d(
 ) -> Any:
     kernel = _pair("kernel_size", kernel_size)
     window = (kernel, _stride(stride, kernel), _pair("padding", padding), ceil_mode, count_include_pad)
-    return _pool(input, lambda data: ops.avg_pool2d(data, input._zero_point, *window, divisor_override))
+    return _pool(input, lambda data: ops.avg_pool(data, input._zero_point, *window, divisor_override))
 
 
 @implements(F.adaptive_avg_pool2d)
@@ -306,7 +306,7 @@ def _adaptive_avg_pool2d(input: QTensor, output_size: Any) -> Any:
     if not (isinstance(sizes, (tuple, list)) and len(sizes) == 2):
         raise ValueError(f"output_size must be an integer or two of them, each may be None, got {output_size!r}")
     size = [input._data.shape[i - 2] if sizes[i] is None else sizes[i] for i in (0, 1)]
-    return _pool(input, lambda data: ops.adaptive_avg_pool2d(data, input._zero_point, size))
+    return _pool(input, lambda data: ops.adaptive_avg_pool(data, input._zero_point, size))
 
 
 @implements(torch.mean, Tensor.mean)

@@ -1,5 +1,6 @@
 #include "gemm_driver.h"
 
+#include <cstring>
 #include <limits>
 
 namespace torchq {
@@ -80,6 +81,19 @@ void use_output(const char* op, const OutputArgs& output, GemmArgs& args) {
   args.output_scale = check_scale(op, "output_scale", output.scale);
   args.output_zero_point =
       check_zero_point(op, "output_zero_point", output.zero_point, storage_of_bytes(args.signed_output));
+}
+
+void point_at_rows(const uint8_t* input, int64_t k, int64_t stride, int64_t first, int64_t count, Chunk& chunk) {
+  const int64_t padded = round_up(k, 4);
+  const uint8_t* rows = input + first * stride;
+  if (padded != k) {
+    chunk.bytes.resize(static_cast<size_t>(kChunkRows * padded));
+    for (int64_t row = 0; row < count; ++row)
+      std::memcpy(chunk.bytes.data() + row * padded, rows + row * stride, static_cast<size_t>(k));
+    rows = chunk.bytes.data();
+    stride = padded;
+  }
+  for (int64_t row = 0; row < count; ++row) chunk.pointers[row] = rows + row * stride;
 }
 
 void fill_rows(float scale, int32_t zero_point, Chunk& chunk) {

@@ -123,6 +123,10 @@ struct OutputArgs {
 void use_input(const char* op, double scale, int64_t zero_point, bool is_signed, GemmArgs& args);
 void use_output(const char* op, const OutputArgs& output, GemmArgs& args);
 
+// Points at rows of k bytes, `stride` apart; where k is no multiple of 4 they are copied, for the kernels read whole
+// groups of 4.
+void point_at_rows(const uint8_t* input, int64_t k, int64_t stride, int64_t first, int64_t count, Chunk& chunk);
+
 // Rows of one scale and zero point, for float results.
 void fill_rows(float scale, int32_t zero_point, Chunk& chunk);
 

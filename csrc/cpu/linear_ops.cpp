@@ -30,22 +30,7 @@ Rows rows_of(const char* op, const Tensor& input, const PackedHeader& header) {
 }
 
 Tensor empty_output(const Rows& rows, ScalarType dtype) {
-  const Sizes sizes(rows.output_size.data(), rows.output_size.size());
-  const std::vector<int64_t> strides = contiguous_strides(sizes);
-  return empty_strided(sizes, Sizes(strides.data(), strides.size()), dtype);
-}
-
-// Points at rows of bytes; where K is no multiple of 4 they are copied, for the kernels read whole groups of 4.
-void point_at_rows(const uint8_t* input, int64_t k, int64_t first, int64_t count, Chunk& chunk) {
-  const int64_t padded = round_up(k, 4);
-  const uint8_t* rows = input + first * k;
-  if (padded != k) {
-    chunk.bytes.resize(static_cast<size_t>(kChunkRows * padded));
-    for (int64_t row = 0; row < count; ++row)
-      std::memcpy(chunk.bytes.data() + row * padded, rows + row * k, static_cast<size_t>(k));
-    rows = chunk.bytes.data();
-  }
-  for (int64_t row = 0; row < count; ++row) chunk.pointers[row] = rows + row * padded;
+  return empty_contiguous(Sizes(rows.output_size.data(), rows.output_size.size()), dtype);
 }
 
 // `output` is null for a float32 result.
@@ -66,7 +51,7 @@ Tensor multiply(const char* op, const Tensor& input, double input_scale, int64_t
   args.output_stride = args.columns;
   const auto* data = data_of<uint8_t>(rows.input);
   const auto prepare = [&](int64_t, int64_t first, int64_t count, Chunk& chunk) {
-    point_at_rows(data, rows.k, first, count, chunk);
+    point_at_rows(data, rows.k, rows.k, first, count, chunk);
     if (output == nullptr) fill_rows(args.input_scale, args.input_zero_point, chunk);
     return first * args.output_stride;
   };

@@ -256,3 +256,37 @@ TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
   store(lane, x);
   for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = lane[first + i];
 }
+
+constexpr int kBytes = 32;
+struct Bytes {
+  __m256i v;
+};
+TORCHQ_INLINE Bytes set_bytes(uint8_t x) { return {_mm256_set1_epi8(static_cast<char>(x))}; }
+TORCHQ_INLINE Bytes load_block(const uint8_t* p, int64_t n) { return {load_pixel(p, n)}; }
+TORCHQ_INLINE void store_block(uint8_t* p, Bytes x, int64_t n) {
+  uint8_t buffer[32];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(n >= 32 ? p : buffer), x.v);
+  for (int64_t i = 0; n < 32 && i < n; ++i) p[i] = buffer[i];
+}
+TORCHQ_INLINE Bytes max(Bytes a, Bytes b) { return {_mm256_max_epu8(a.v, b.v)}; }
+TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {_mm256_min_epu8(a.v, b.v)}; }
+TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {_mm256_xor_si256(a.v, b.v)}; }
+
+// A shuffle looks up 16 entries and gives 0 where an index has its top bit set: so for the indices of other parts of the
+// table, once 0x70 is added with saturation.
+constexpr int kTableBytes = 32;
+struct ByteTable {
+  const uint8_t* bytes;
+};
+TORCHQ_INLINE ByteTable load_table(const uint8_t* p) { return {p}; }
+TORCHQ_INLINE void lookup_bytes(const ByteTable& table, const uint8_t* q, uint8_t* y) {
+  const __m256i part_size = _mm256_set1_epi8(16), others = _mm256_set1_epi8(0x70);
+  __m256i index = load_ymm(q), found = _mm256_setzero_si256();
+#pragma GCC unroll 16
+  for (int part = 0; part < 16; ++part, index = _mm256_sub_epi8(index, part_size)) {
+    const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table.bytes + 16 * part));
+    found = _mm256_or_si256(found,
+                            _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(entries), _mm256_adds_epu8(index, others)));
+  }
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), found);
+}

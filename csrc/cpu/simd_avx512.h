@@ -157,3 +157,42 @@ TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
   _mm512_storeu_ps(lane, x.v);
   for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = lane[first + i];
 }
+
+constexpr int kBytes = 64;
+struct Bytes {
+  __m512i v;
+};
+TORCHQ_INLINE Bytes set_bytes(uint8_t x) { return {_mm512_set1_epi8(static_cast<char>(x))}; }
+TORCHQ_INLINE Bytes load_block(const uint8_t* p, int64_t n) { return {load_pixel(p, n)}; }
+TORCHQ_INLINE void store_block(uint8_t* p, Bytes x, int64_t n) {
+  if (n >= 64) {
+    _mm512_storeu_si512(p, x.v);
+  } else {
+    _mm512_mask_storeu_epi8(p, (1ull << n) - 1, x.v);
+  }
+}
+TORCHQ_INLINE Bytes max(Bytes a, Bytes b) { return {_mm512_max_epu8(a.v, b.v)}; }
+TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {_mm512_min_epu8(a.v, b.v)}; }
+TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {_mm512_xor_si512(a.v, b.v)}; }
+
+// A shuffle looks up 16 entries and gives 0 where an index has its top bit set: so for the indices of other parts of the
+// table, once 0x70 is added with saturation. (vpermi2b takes 128 entries at once, but not every CPU of this level has it.)
+constexpr int kTableBytes = 64;
+struct ByteTable {
+  __m512i part[16];
+};
+TORCHQ_INLINE ByteTable load_table(const uint8_t* p) {
+  ByteTable table;
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i)
+    table.part[i] = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16 * i)));
+  return table;
+}
+TORCHQ_INLINE void lookup_bytes(const ByteTable& table, const uint8_t* q, uint8_t* y) {
+  const __m512i part_size = _mm512_set1_epi8(16), others = _mm512_set1_epi8(0x70);
+  __m512i index = _mm512_loadu_si512(q), found = _mm512_setzero_si512();
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i, index = _mm512_sub_epi8(index, part_size))
+    found = _mm512_or_si512(found, _mm512_shuffle_epi8(table.part[i], _mm512_adds_epu8(index, others)));
+  _mm512_storeu_si512(y, found);
+}

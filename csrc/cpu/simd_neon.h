@@ -201,3 +201,39 @@ TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
   store(lane, x);
   for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = lane[first + i];
 }
+
+constexpr int kBytes = 16;
+struct Bytes {
+  uint8x16_t v;
+};
+TORCHQ_INLINE Bytes set_bytes(uint8_t x) { return {vdupq_n_u8(x)}; }
+TORCHQ_INLINE Bytes load_block(const uint8_t* p, int64_t n) { return {load_pixel(p, n)}; }
+TORCHQ_INLINE void store_block(uint8_t* p, Bytes x, int64_t n) {
+  if (n >= 16) return vst1q_u8(p, x.v);
+  uint8_t buffer[16];
+  vst1q_u8(buffer, x.v);
+  for (int64_t i = 0; i < n; ++i) p[i] = buffer[i];
+}
+TORCHQ_INLINE Bytes max(Bytes a, Bytes b) { return {vmaxq_u8(a.v, b.v)}; }
+TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {vminq_u8(a.v, b.v)}; }
+TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {veorq_u8(a.v, b.v)}; }
+
+// A lookup of 64 entries; vqtbx leaves bytes whose index is beyond them.
+constexpr int kTableBytes = 16;
+struct ByteTable {
+  uint8x16x4_t part[4];
+};
+TORCHQ_INLINE ByteTable load_table(const uint8_t* p) {
+  ByteTable table;
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i)
+    table.part[i] = {
+        {vld1q_u8(p + 64 * i), vld1q_u8(p + 64 * i + 16), vld1q_u8(p + 64 * i + 32), vld1q_u8(p + 64 * i + 48)}};
+  return table;
+}
+TORCHQ_INLINE void lookup_bytes(const ByteTable& table, const uint8_t* q, uint8_t* y) {
+  uint8x16_t index = vld1q_u8(q), found = vdupq_n_u8(0);
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i, index = vsubq_u8(index, vdupq_n_u8(64))) found = vqtbx4q_u8(found, table.part[i], index);
+  vst1q_u8(y, found);
+}

@@ -17,6 +17,9 @@
 //   multiply_add_quads  acc[l] += sum of 4 u8 times 4 s8, exact for every value
 //   store_quads         store_bytes of lanes in that order, n channels
 //   store_four          lanes first .. first + 3, n of them at most
+//
+//   Bytes               kBytes lanes of uint8; a part reads or writes n of them, the rest is 0
+//   lookup_bytes        y[i] = table[q[i]] of kTableBytes bytes
 
 struct F32 {
   float v[16];
@@ -161,3 +164,25 @@ TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const B
 TORCHQ_INLINE void store_four(float* p, const F32& x, int first, int64_t n) {
   for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = x.v[first + i];
 }
+
+constexpr int kBytes = 16;
+struct Bytes {
+  uint8_t v[kBytes];
+};
+TORCHQ_INLINE Bytes set_bytes(uint8_t x) TORCHQ_EACH_LANE(Bytes, x) TORCHQ_INLINE Bytes
+    load_block(const uint8_t* p, int64_t n) TORCHQ_EACH_LANE(Bytes, i < n ? p[i] : uint8_t{0}) TORCHQ_INLINE
+    void store_block(uint8_t* p, const Bytes& x, int64_t n) {
+  for (int64_t i = 0; i < n && i < kBytes; ++i) p[i] = x.v[i];
+}
+TORCHQ_INLINE Bytes max(const Bytes& a, const Bytes& b)
+    TORCHQ_EACH_LANE(Bytes, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE Bytes min(const Bytes& a, const Bytes& b)
+        TORCHQ_EACH_LANE(Bytes, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE Bytes operator^(const Bytes& a,
+                                                                                                 const Bytes& b)
+            TORCHQ_EACH_LANE(Bytes, static_cast<uint8_t>(a.v[i] ^ b.v[i]))
+
+                constexpr int kTableBytes = 1;
+struct ByteTable {
+  const uint8_t* bytes;
+};
+TORCHQ_INLINE ByteTable load_table(const uint8_t* p) { return {p}; }
+TORCHQ_INLINE void lookup_bytes(const ByteTable& table, const uint8_t* q, uint8_t* y) { *y = table.bytes[*q]; }

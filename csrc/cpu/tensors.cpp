@@ -41,14 +41,18 @@ std::vector<int64_t> channels_last_strides(Sizes sizes) {
 
 }  // namespace
 
-Tensor channels_last(const Tensor& tensor) {
+bool is_channels_last(const Tensor& tensor) {
   const Sizes sizes = tensor.sizes();
   const Sizes strides = tensor.strides();
   const std::vector<int64_t> wanted = channels_last_strides(sizes);
   bool matches = true;
   for (size_t i = 0; i < wanted.size(); ++i) matches &= sizes[i] == 1 || strides[i] == wanted[i];
-  if (matches || tensor.numel() == 0) return tensor;
-  Tensor copy = empty_channels_last(sizes, tensor.scalar_type());
+  return matches;
+}
+
+Tensor channels_last(const Tensor& tensor) {
+  if (tensor.numel() == 0 || is_channels_last(tensor)) return tensor;
+  Tensor copy = empty_channels_last(tensor.sizes(), tensor.scalar_type());
   torch::stable::copy_(copy, tensor);
   return copy;
 }

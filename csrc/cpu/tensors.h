@@ -147,7 +147,14 @@ std::vector<int64_t> dense_order(const Tensor& tensor);
 // The tensor; if its memory has gaps or overlaps a copy without them, dimensions in the same order.
 Tensor dense(const Tensor& tensor);
 
-// The tensor [N, C, *spatial] with channels innermost in memory, copied if it is not so already.
+inline Tensor empty_contiguous(Sizes sizes, ScalarType dtype) {
+  const std::vector<int64_t> strides = contiguous_strides(sizes);
+  return empty_strided(sizes, Sizes(strides.data(), strides.size()), dtype);
+}
+
+// Whether a tensor [N, C, *spatial] has its channels innermost in memory, and no gaps.
+bool is_channels_last(const Tensor& tensor);
+// The tensor, copied if it has not.
 Tensor channels_last(const Tensor& tensor);
 Tensor empty_channels_last(Sizes sizes, ScalarType dtype);
 

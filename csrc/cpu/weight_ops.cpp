@@ -65,9 +65,7 @@ Tensor unpack_weight_cpu(const Tensor& packed_weight, const std::vector<int64_t>
                int64_t{header.groups} * header.columns, " output channels, ", header.k,
                " input channels per group and a kernel of ", header.kernel[0], " x ", header.kernel[1], " x ",
                header.kernel[2]);
-  const std::vector<int64_t> strides = contiguous_strides(Sizes(size.data(), size.size()));
-  Tensor weight =
-      empty_strided(Sizes(size.data(), size.size()), Sizes(strides.data(), strides.size()), ScalarType::Char);
+  Tensor weight = empty_contiguous(Sizes(size.data(), size.size()), ScalarType::Char);
   unpack_weight(packed, output_of<int8_t>(weight));
   return weight;
 }

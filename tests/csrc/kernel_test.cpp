@@ -9,9 +9,13 @@
 
 #include "kernel_test/check_depthwise.h"
 #include "kernel_test/check_elementwise.h"
+#include "kernel_test/check_embedding.h"
 #include "kernel_test/check_gemm.h"
+#include "kernel_test/check_interpolate.h"
+#include "kernel_test/check_normalize.h"
 #include "kernel_test/check_pool.h"
 #include "kernel_test/check_quantize.h"
+#include "kernel_test/check_softmax.h"
 
 namespace {
 
@@ -22,8 +26,11 @@ struct Check {
   void (*run)(Family& family, Random& random);
 };
 constexpr Check kChecks[] = {
-    {"quantize", check_quantize},       {"gemm", check_gemm}, {"depthwise", check_depthwise},
-    {"elementwise", check_elementwise}, {"pool", check_pool},
+    {"quantize", check_quantize},   {"gemm", check_gemm},
+    {"depthwise", check_depthwise}, {"elementwise", check_elementwise},
+    {"pool", check_pool},           {"normalize", check_normalize},
+    {"softmax", check_softmax},     {"interpolate", check_interpolate},
+    {"embedding", check_embedding},
 };
 
 #if !defined(__SANITIZE_ADDRESS__)

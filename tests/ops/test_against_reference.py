@@ -1,5 +1,6 @@
 """Every operator gives the reference's result, to the bit, at every level of the CPU, on one thread and on two."""
 
+import math
 import platform
 import re
 from collections import Counter
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 import torchq
 from ops.samples import SAMPLES
+from ops.samples.sample import MULTIPLIES_PACKED_WEIGHT
 
 CSRC = Path(__file__).parents[2] / "csrc"
 THREADS = (1, 2)
@@ -83,14 +86,21 @@ def serial_limit(name: str) -> int:
 
 @pytest.mark.parametrize("sample", [sample for sample in SAMPLES if sample.parallel], ids=str)
 def test_large_samples_are_beyond_the_serial_limit(sample):
-    weight = sample.arguments.get("weight")
-    if weight is None:
-        assert max(sample.expected.numel(), sample.op_arguments[0].numel()) > serial_limit("kSerialElements")
-    else:
+    if sample.op in MULTIPLIES_PACKED_WEIGHT:
+        weight = sample.arguments["weight"]
         products = sample.expected.numel() * weight[0].numel()
-        # Groups are computed one after the other, but for those of one channel.
+        # Groups are computed one after the other, but for those of one channel; so are the phases of strided ones.
         groups = sample.arguments.get("groups", 1)
-        assert products // (1 if groups == weight.shape[0] else groups) > serial_limit("kSerialMacs")
+        pieces = 1 if groups == weight.shape[0] else groups
+        if sample.arguments.get("transposed", False):
+            dims = weight.dim() - 2
+            pieces *= math.prod(sample.arguments["window"][dims : 2 * dims])
+        assert products // pieces > serial_limit("kSerialMacs")
+    elif sample.op == "matmul":
+        assert sample.expected.numel() * sample.arguments["a"].shape[-1] > serial_limit("kSerialMacs")
+    else:
+        sizes = [leaf.numel() for leaf in tree_leaves(sample.op_arguments) if isinstance(leaf, Tensor)]
+        assert max(sample.expected.numel(), *sizes) > serial_limit("kSerialElements")
 
 
 def test_every_operator_with_threads_has_a_large_sample():

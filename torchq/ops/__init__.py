@@ -6,9 +6,12 @@ that names the value.
 """
 
 from torchq.ops.conv import convolution, convolution_dequantize, window
-from torchq.ops.elementwise import add, clamp, relu
-from torchq.ops.linear import linear, linear_dequantize, linear_dynamic
-from torchq.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from torchq.ops.elementwise import add, cat, clamp, lookup, mul, prelu, relu
+from torchq.ops.embedding import embedding_bag
+from torchq.ops.interpolate import upsample_bilinear
+from torchq.ops.linear import linear, linear_dequantize, linear_dynamic, matmul
+from torchq.ops.normalize import batch_norm, group_norm, layer_norm, softmax
+from torchq.ops.pool import adaptive_avg_pool, avg_pool, max_pool
 from torchq.ops.quantize import (
     dequantize_per_channel,
     dequantize_per_tensor,
@@ -18,22 +21,33 @@ from torchq.ops.quantize import (
 from torchq.ops.weight import pack_weight, unpack_weight
 
 __all__ = [
-    "adaptive_avg_pool2d",
+    "adaptive_avg_pool",
     "add",
-    "avg_pool2d",
+    "avg_pool",
+    "batch_norm",
+    "cat",
     "clamp",
     "convolution",
     "convolution_dequantize",
     "dequantize_per_channel",
     "dequantize_per_tensor",
+    "embedding_bag",
+    "group_norm",
+    "layer_norm",
     "linear",
     "linear_dequantize",
     "linear_dynamic",
-    "max_pool2d",
+    "lookup",
+    "matmul",
+    "max_pool",
+    "mul",
     "pack_weight",
+    "prelu",
     "quantize_per_channel",
     "quantize_per_tensor",
     "relu",
+    "softmax",
     "unpack_weight",
+    "upsample_bilinear",
     "window",
 ]

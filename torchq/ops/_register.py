@@ -69,6 +69,16 @@ def empty_dense_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.empty_like(tensor, dtype=dtype, memory_format=torch.preserve_format)
 
 
+def is_channels_last(tensor: torch.Tensor) -> bool:
+    """Whether a tensor ``[N, C, *spatial]`` has its channels innermost in memory, and no gaps."""
+    expected = 1
+    for dim in (1, *range(tensor.dim() - 1, 1, -1), 0):
+        if tensor.shape[dim] != 1 and tensor.stride(dim) != expected:
+            return False
+        expected *= tensor.shape[dim]
+    return True
+
+
 def empty_channels_last(tensor: torch.Tensor, size: tuple[Any, ...], dtype: torch.dtype) -> torch.Tensor:
     """An empty ``[N, C, *spatial]`` tensor with channels innermost in memory."""
     strides, stride = [0] * len(size), 1

@@ -1,4 +1,4 @@
-"""Matrix products with a packed int8 weight."""
+"""Matrix products with a packed int8 weight, and of two quantized tensors."""
 
 import torch
 from torch import Tensor
@@ -176,6 +176,57 @@ def _(
 ) -> Tensor:
     require(input.dtype == torch.float32, f"input must be float32, got {input.dtype}")
     return _output(input, packed_weight, weight_scales, bias, torch.float32)
+
+
+def matmul(
+    a: Tensor,
+    a_scale: float,
+    a_zero_point: int,
+    b: Tensor,
+    b_scale: float,
+    b_zero_point: int,
+    output_scale: float,
+    output_zero_point: int,
+) -> Tensor:
+    """Multiplies batches of quantized matrices.
+
+    The arithmetic is that of ``linear`` with ``b`` for the weight: one exact sum, one rounding.
+
+    Args:
+        a: uint8 or int8 ``[..., M, K]``.
+        a_scale: of a.
+        a_zero_point: of a.
+        b: of a's dtype, ``[..., K, N]`` with the same batch dimensions; a transposed view is read as it is.
+        b_scale: of b.
+        b_zero_point: of b.
+        output_scale: of the result.
+        output_zero_point: of the result.
+
+    Returns:
+        ``[..., M, N]`` of a's dtype, contiguous.
+    """
+    return _ops.matmul.default(a, a_scale, a_zero_point, b, b_scale, b_zero_point, output_scale, output_zero_point)
+
+
+@torch.library.register_fake("torchq::matmul")
+def _(
+    a: Tensor,
+    a_scale: float,
+    a_zero_point: int,
+    b: Tensor,
+    b_scale: float,
+    b_zero_point: int,
+    output_scale: float,
+    output_zero_point: int,
+) -> Tensor:
+    require_one_device(a, b)
+    require_bytes(a)
+    require(
+        a.dtype == b.dtype and a.dim() == b.dim() >= 2 and a.shape[:-2] == b.shape[:-2] and a.shape[-1] == b.shape[-2],
+        "a and b must be [..., M, K] and [..., K, N] of one dtype, got "
+        f"{a.dtype} {tuple(a.shape)} and {b.dtype} {tuple(b.shape)}",
+    )
+    return a.new_empty((*a.shape[:-1], b.shape[-1]))
 
 
 forward_only("linear_dequantize")

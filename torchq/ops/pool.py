@@ -1,4 +1,4 @@
-"""Pools. Scale and zero point of the result are the input's."""
+"""Pools in 1 to 3 spatial dimensions. Scale and zero point of the result are the input's."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,12 @@ def _output(
     kernel_size: Sequence[int],
     stride: Sequence[int],
     padding: Sequence[int],
-    dilation: Sequence[int],
+    dilation: Sequence[int] | None,
     ceil_mode: bool,
 ) -> Tensor:
     size = []
-    for i in (0, 1):
-        extent = input.shape[2 + i]
-        room = extent + 2 * padding[i] - dilation[i] * (kernel_size[i] - 1) - 1
+    for i, extent in enumerate(input.shape[2:]):
+        room = extent + 2 * padding[i] - (dilation[i] if dilation else 1) * (kernel_size[i] - 1) - 1
         length = (room + (stride[i] - 1 if ceil_mode else 0)) // stride[i] + 1
         # No window may start in the padding on the right.
         if ceil_mode and (length - 1) * stride[i] >= extent + padding[i]:
@@ -30,31 +29,31 @@ def _output(
     return empty_channels_last(input, (*input.shape[:2], *size), input.dtype)
 
 
-def max_pool2d(
+def max_pool(
     input: Tensor,
     kernel_size: Sequence[int],
     stride: Sequence[int],
-    padding: Sequence[int] = (0, 0),
-    dilation: Sequence[int] = (1, 1),
+    padding: Sequence[int],
+    dilation: Sequence[int],
     ceil_mode: bool = False,
 ) -> Tensor:
     """Takes the largest integer of each window; padding never wins, and a window of padding only gives qmin.
 
     Args:
-        input: uint8 or int8 ``[N, C, H, W]``; copied first unless its memory is channels_last.
-        kernel_size: of height and width, in pixels.
-        stride: of height and width, in pixels.
-        padding: at both ends of height and of width, at most half the kernel.
-        dilation: of height and width, in pixels.
+        input: uint8 or int8 ``[N, C, *spatial]``; copied first unless channels are innermost in its memory.
+        kernel_size: in pixels, one number per spatial dimension, as the others.
+        stride: in pixels.
+        padding: on both sides, at most half the kernel.
+        dilation: in pixels.
         ceil_mode: whether a last window may hang over the end.
 
     Returns:
-        ``[N, C, OH, OW]`` of the input's dtype, channels_last.
+        ``[N, C, *spatial]`` of the input's dtype, channels innermost in memory.
     """
-    return _ops.max_pool2d.default(input, kernel_size, stride, padding, dilation, ceil_mode)
+    return _ops.max_pool.default(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-@torch.library.register_fake("torchq::max_pool2d")
+@torch.library.register_fake("torchq::max_pool")
 def _(
     input: Tensor,
     kernel_size: Sequence[int],
@@ -66,12 +65,12 @@ def _(
     return _output(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def avg_pool2d(
+def avg_pool(
     input: Tensor,
     zero_point: int,
     kernel_size: Sequence[int],
     stride: Sequence[int],
-    padding: Sequence[int] = (0, 0),
+    padding: Sequence[int],
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
@@ -81,24 +80,24 @@ def avg_pool2d(
     ``v`` is the exact sum of ``q - zero_point`` over the window, as a float32.
 
     Args:
-        input: uint8 or int8 ``[N, C, H, W]``; copied first unless its memory is channels_last.
+        input: uint8 or int8 ``[N, C, *spatial]``; copied first unless channels are innermost in its memory.
         zero_point: of the input.
-        kernel_size: of height and width, in pixels.
-        stride: of height and width, in pixels.
-        padding: at both ends of height and of width, at most half the kernel.
+        kernel_size: in pixels, one number per spatial dimension, as the others.
+        stride: in pixels.
+        padding: on both sides, at most half the kernel.
         ceil_mode: whether a last window may hang over the end.
         count_include_pad: whether padding counts in the divisor.
         divisor_override: the divisor, in place of the window's size.
 
     Returns:
-        ``[N, C, OH, OW]`` of the input's dtype, channels_last.
+        ``[N, C, *spatial]`` of the input's dtype, channels innermost in memory.
     """
-    return _ops.avg_pool2d.default(
+    return _ops.avg_pool.default(
         input, zero_point, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     )
 
 
-@torch.library.register_fake("torchq::avg_pool2d")
+@torch.library.register_fake("torchq::avg_pool")
 def _(
     input: Tensor,
     zero_point: int,
@@ -109,26 +108,26 @@ def _(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Tensor:
-    return _output(input, kernel_size, stride, padding, (1, 1), ceil_mode)
+    return _output(input, kernel_size, stride, padding, None, ceil_mode)
 
 
-def adaptive_avg_pool2d(input: Tensor, zero_point: int, output_size: Sequence[int]) -> Tensor:
+def adaptive_avg_pool(input: Tensor, zero_point: int, output_size: Sequence[int]) -> Tensor:
     """Averages the image down, or up, to a given size: ``y = sat(rne(fma(v, 1 / count, zero_point)))``.
 
-    Output row ``i`` of ``OH`` covers the input rows from ``floor(i * H / OH)`` to ``ceil((i + 1) * H / OH)``; columns
-    likewise. ``v`` is the exact sum of ``q - zero_point`` over the window, as a float32.
+    Output row ``i`` of ``OH`` covers the input rows from ``floor(i * H / OH)`` to ``ceil((i + 1) * H / OH)``; the other
+    dimensions likewise. ``v`` is the exact sum of ``q - zero_point`` over the window, as a float32.
 
     Args:
-        input: uint8 or int8 ``[N, C, H, W]``; copied first unless its memory is channels_last.
+        input: uint8 or int8 ``[N, C, *spatial]``; copied first unless channels are innermost in its memory.
         zero_point: of the input.
-        output_size: ``[OH, OW]``.
+        output_size: one number per spatial dimension.
 
     Returns:
-        ``[N, C, OH, OW]`` of the input's dtype, channels_last.
+        ``[N, C, *spatial]`` of the input's dtype, channels innermost in memory.
     """
-    return _ops.adaptive_avg_pool2d.default(input, zero_point, output_size)
+    return _ops.adaptive_avg_pool.default(input, zero_point, output_size)
 
 
-@torch.library.register_fake("torchq::adaptive_avg_pool2d")
+@torch.library.register_fake("torchq::adaptive_avg_pool")
 def _(input: Tensor, zero_point: int, output_size: Sequence[int]) -> Tensor:
     return empty_channels_last(input, (*input.shape[:2], *output_size), input.dtype)

@@ -10,5 +10,5 @@ TORCHQ_BEGIN_AVX2
 #include "elementwise_body.h"
 TORCHQ_END_AVX2
 
-const torchq::ElementwiseKernels torchq::elementwise__avx2 = {torchq::avx2::add, torchq::avx2::clamp};
+const torchq::ElementwiseKernels torchq::elementwise__avx2 = torchq::avx2::kElementwiseKernels;
 #endif

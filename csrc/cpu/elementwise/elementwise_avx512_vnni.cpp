@@ -10,6 +10,5 @@ TORCHQ_BEGIN_AVX512_VNNI
 #include "elementwise_body.h"
 TORCHQ_END_AVX512_VNNI
 
-const torchq::ElementwiseKernels torchq::elementwise__avx512_vnni = {torchq::avx512_vnni::add,
-                                                                     torchq::avx512_vnni::clamp};
+const torchq::ElementwiseKernels torchq::elementwise__avx512_vnni = torchq::avx512_vnni::kElementwiseKernels;
 #endif

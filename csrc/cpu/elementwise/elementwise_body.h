@@ -9,33 +9,75 @@ TORCHQ_INLINE F32 value_of(const Operand& operand, int64_t i, int64_t n, bool is
 }
 
 template <bool kSigned>
-TORCHQ_INLINE void add_bytes(const Operand& a, const Operand& b, int64_t n, float inverse_scale, int32_t zero_point,
-                             int32_t lowest, uint8_t* y) {
-  const ByteRange range = byte_range(zero_point, lowest, kSigned);
-  const F32 inverse = set(inverse_scale);
-  int64_t i = 0;
-  for (; i + 64 <= n; i += 64) {
-    F32 sum[4];
-    for (int j = 0; j < 4; ++j)
-      sum[j] = (value_of(a, i + 16 * j, 16, kSigned) + value_of(b, i + 16 * j, 16, kSigned)) * inverse;
-    store_bytes(y + i, sum, range, 64);
+struct Sum {
+  const Operand &a, &b;
+  F32 inverse;
+  TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
+    return (value_of(a, i, n, kSigned) + value_of(b, i, n, kSigned)) * inverse;
   }
-  for (; i < n; i += 16) {
-    const int64_t part = n - i < 16 ? n - i : 16;
-    const F32 sum[1] = {(value_of(a, i, part, kSigned) + value_of(b, i, part, kSigned)) * inverse};
-    store_bytes(y + i, sum, range, part);
-  }
+};
+
+void add(const Operand& a, const Operand& b, int64_t n, const ByteOutput& output, uint8_t* y) {
+  const ByteRange range = byte_range(output.zero_point, output.lowest, output.is_signed);
+  const F32 inverse = set(output.inverse_scale);
+  if (output.is_signed) return store_values(n, range, y, Sum<true>{a, b, inverse});
+  return store_values(n, range, y, Sum<false>{a, b, inverse});
 }
 
-void add(const Operand& a, const Operand& b, int64_t n, float inverse_scale, int32_t zero_point, int32_t lowest,
-         bool is_signed, uint8_t* y) {
-  if (is_signed) return add_bytes<true>(a, b, n, inverse_scale, zero_point, lowest, y);
-  return add_bytes<false>(a, b, n, inverse_scale, zero_point, lowest, y);
+template <bool kSigned>
+struct Product {
+  const Operand &a, &b;
+  I32 a_zero, b_zero;
+  F32 multiplier;
+  TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
+    const I32 left = load_bytes(a.q + i, n, kSigned) - a_zero;
+    const I32 right = load_bytes(b.q + i, n, kSigned) - b_zero;
+    return to_f32(left * right) * multiplier;
+  }
+};
+
+void mul(const Operand& a, const Operand& b, int64_t n, float multiplier, const ByteOutput& output, uint8_t* y) {
+  const ByteRange range = byte_range(output.zero_point, output.lowest, output.is_signed);
+  const I32 a_zero = set(static_cast<int32_t>(a.zero_point)), b_zero = set(static_cast<int32_t>(b.zero_point));
+  if (output.is_signed) return store_values(n, range, y, Product<true>{a, b, a_zero, b_zero, set(multiplier)});
+  return store_values(n, range, y, Product<false>{a, b, a_zero, b_zero, set(multiplier)});
+}
+
+template <bool kSigned>
+struct Slopes {
+  const Operand& q;
+  const float* negative_scale;
+  I32 zero;
+  F32 inverse, output_zero;
+  TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
+    const F32 t = to_f32(load_bytes(q.q + i, n, kSigned) - zero);
+    const F32 positive = max(t, set(0.0f)) * set(q.scale);
+    return fma(fma(min(t, set(0.0f)), load_part(negative_scale + i, n), positive), inverse, output_zero);
+  }
+};
+
+void prelu(const Operand& q, int64_t n, const float* negative_scale, const ByteOutput& output, uint8_t* y) {
+  const ByteRange range = byte_range(0, output.lowest, output.is_signed);
+  const I32 zero = set(static_cast<int32_t>(q.zero_point));
+  const F32 inverse = set(output.inverse_scale), output_zero = set(static_cast<float>(output.zero_point));
+  if (output.is_signed) return store_values(n, range, y, Slopes<true>{q, negative_scale, zero, inverse, output_zero});
+  return store_values(n, range, y, Slopes<false>{q, negative_scale, zero, inverse, output_zero});
+}
+
+void lookup(const uint8_t* q, int64_t n, const uint8_t* table, uint8_t* y) {
+  const ByteTable bytes = load_table(table);
+  int64_t i = 0;
+  for (; i + kTableBytes <= n; i += kTableBytes) lookup_bytes(bytes, q + i, y + i);
+  for (; i < n; ++i) y[i] = table[q[i]];
 }
 
 void clamp(const uint8_t* q, int64_t n, int32_t lowest, int32_t highest, bool is_signed, uint8_t* y) {
-  for (int64_t i = 0; i < n; i += 16) {
-    const int64_t part = n - i < 16 ? n - i : 16;
-    store_part(y + i, min(max(load_bytes(q + i, part, is_signed), set(lowest)), set(highest)), part);
-  }
+  const int32_t shift = is_signed ? 128 : 0;  // to compare as uint8
+  const Bytes flip = set_bytes(static_cast<uint8_t>(shift));
+  const Bytes low = set_bytes(static_cast<uint8_t>(lowest + shift));
+  const Bytes high = set_bytes(static_cast<uint8_t>(highest + shift));
+  for (int64_t i = 0; i < n; i += kBytes)
+    store_block(y + i, min(max(load_block(q + i, n - i) ^ flip, low), high) ^ flip, n - i);
 }
+
+constexpr ElementwiseKernels kElementwiseKernels = {add, mul, clamp, lookup, prelu};

@@ -10,5 +10,5 @@ TORCHQ_BEGIN_NEON_DOT
 #include "elementwise_body.h"
 TORCHQ_END_NEON_DOT
 
-const torchq::ElementwiseKernels torchq::elementwise__neon_dot = {torchq::neon_dot::add, torchq::neon_dot::clamp};
+const torchq::ElementwiseKernels torchq::elementwise__neon_dot = torchq::neon_dot::kElementwiseKernels;
 #endif

@@ -7,4 +7,4 @@ TORCHQ_BEGIN_SCALAR
 #include "elementwise_body.h"
 TORCHQ_END_SCALAR
 
-const torchq::ElementwiseKernels torchq::elementwise__scalar = {torchq::scalar::add, torchq::scalar::clamp};
+const torchq::ElementwiseKernels torchq::elementwise__scalar = torchq::scalar::kElementwiseKernels;

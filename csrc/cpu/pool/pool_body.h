@@ -7,16 +7,6 @@ TORCHQ_INLINE I32 channels_at(const Window& window, int64_t pixel, int64_t chann
 }
 
 template <bool kSigned>
-TORCHQ_INLINE void max_channels(const Window& window, uint8_t* y) {
-  for (int64_t c = 0; c < window.channels; c += 16) {
-    const int64_t part = window.channels - c < 16 ? window.channels - c : 16;
-    I32 most = set(kSigned ? -128 : 0);
-    for (int64_t i = 0; i < window.count; ++i) most = max(most, channels_at<kSigned>(window, i, c, part));
-    store_part(y + c, most, part);
-  }
-}
-
-template <bool kSigned>
 TORCHQ_INLINE void average_channels(const Window& window, const AverageArgs& args, uint8_t* y) {
   const ByteRange range = byte_range(args.fused ? 0 : args.zero_point, kSigned ? -128 : 0, kSigned);
   const F32 inverse = set(args.inverse_divisor);
@@ -32,8 +22,13 @@ TORCHQ_INLINE void average_channels(const Window& window, const AverageArgs& arg
 }
 
 void max_pool(const Window& window, uint8_t* y) {
-  if (window.is_signed) return max_channels<true>(window, y);
-  return max_channels<false>(window, y);
+  const Bytes flip = set_bytes(window.is_signed ? 128 : 0);  // to compare as uint8
+  for (int64_t c = 0; c < window.channels; c += kBytes) {
+    const int64_t part = window.channels - c;
+    Bytes most = set_bytes(0);
+    for (int64_t i = 0; i < window.count; ++i) most = max(most, load_block(window.pixels[i] + c, part) ^ flip);
+    store_block(y + c, most ^ flip, part);
+  }
 }
 
 void avg_pool(const Window& window, const AverageArgs& args, uint8_t* y) {

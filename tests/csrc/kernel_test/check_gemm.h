@@ -216,9 +216,11 @@ inline void check_gemm(Family& family, Random& random) {
   // Convolutions read a tap in place, four channels at a time.
   for (const int64_t columns : {1, 16, 33, 48, 64, 81})
     for (const int64_t rows : all_rows)
-      for (const int64_t taps : {2, 9})
-        check_product(family, random_product(random, rows, columns, taps, 4 * random.between(1, 5),
-                                             random.coin() ? Values::any : Values::seven_bits));
+      for (const int64_t taps : {2, 9}) {
+        const Values values = random.coin() ? Values::any : Values::seven_bits;
+        const int64_t k = 4 * random.between(1, 5);
+        check_product(family, random_product(random, rows, columns, taps, k, values));
+      }
   // The largest sums that int32 holds: numerics.h's kMaxReduction, of 255 or -128 times -128.
   check_product(family, random_product(random, 2, 17, 1, 65793, Values::largest));
   check_product(family, random_product(random, 7, 66, 1, 200, Values::largest));

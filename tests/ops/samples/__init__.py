@@ -3,7 +3,20 @@
 A new operator needs a list here; tests/test_registry.py fails until it has one.
 """
 
-from ops.samples import conv, depthwise, dynamic, elementwise, linear, pool, quantize, weight
+from ops.samples import (
+    conv,
+    depthwise,
+    dynamic,
+    elementwise,
+    embedding,
+    interpolate,
+    linear,
+    matmul,
+    normalize,
+    pool,
+    quantize,
+    weight,
+)
 from ops.samples.sample import Sample
 
 SAMPLES: list[Sample] = [
@@ -15,6 +28,10 @@ SAMPLES: list[Sample] = [
     *depthwise.SAMPLES,
     *elementwise.SAMPLES,
     *pool.SAMPLES,
+    *matmul.SAMPLES,
+    *normalize.SAMPLES,
+    *interpolate.SAMPLES,
+    *embedding.SAMPLES,
 ]
 
 

@@ -1,4 +1,4 @@
-"""Samples of max_pool2d, avg_pool2d and adaptive_avg_pool2d."""
+"""Samples of max_pool, avg_pool and adaptive_avg_pool."""
 
 import itertools
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def max_pool(name: str, x: Tensor, window: tuple, dilation=(1, 1), ceil_mode: bo
     kernel, stride, padding = window
     arguments = {"input": x, "kernel_size": kernel, "stride": stride, "padding": padding}
     arguments |= {"dilation": dilation, "ceil_mode": ceil_mode}
-    return Sample("max_pool2d", f"{short(x.dtype)}-{name}", arguments, **marks)
+    return Sample("max_pool", f"{short(x.dtype)}-{name}", arguments, **marks)
 
 
 def avg_pool(
@@ -43,12 +43,12 @@ def avg_pool(
     kernel, stride, padding = window
     arguments = {"input": x, "zero_point": zero_point, "kernel_size": kernel, "stride": stride, "padding": padding}
     arguments |= {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad, "divisor_override": divisor}
-    return Sample("avg_pool2d", f"{short(x.dtype)}-{name}", arguments, **marks)
+    return Sample("avg_pool", f"{short(x.dtype)}-{name}", arguments, **marks)
 
 
 def adaptive(name: str, x: Tensor, zero_point: int, size: tuple[int, int], **marks: bool) -> Sample:
     arguments = {"input": x, "zero_point": zero_point, "output_size": size}
-    return Sample("adaptive_avg_pool2d", f"{short(x.dtype)}-{name}", arguments, **marks)
+    return Sample("adaptive_avg_pool", f"{short(x.dtype)}-{name}", arguments, **marks)
 
 
 def window_samples(dtype: torch.dtype) -> Iterator[Sample]:
@@ -101,6 +101,25 @@ def tie_samples(dtype: torch.dtype) -> Iterator[Sample]:
         yield adaptive(f"ties-of-two-{zero_point}", x, zero_point, (2, 1))
 
 
+def dimension_samples(dtype: torch.dtype) -> Iterator[Sample]:
+    """One and three spatial dimensions."""
+    lines, volumes = full_range(2, 18, 19, dtype=dtype), full_range(2, 5, 5, 6, 7, dtype=dtype)
+    for name, x, window in (
+        ("1d", lines, ((3,), (2,), (1,))),
+        ("1d-whole", lines, ((19,), (1,), (0,))),
+        ("3d", volumes, ((2, 3, 2), (2, 1, 3), (1, 1, 0))),
+        ("3d-strided", volumes.transpose(0, 1), ((3, 3, 3), (2, 2, 2), (1, 1, 1))),
+    ):
+        dims = len(window[0])
+        yield max_pool(name, x, window, dilation=(1,) * dims, typical=name == "3d")
+        yield max_pool(f"{name}-ceil", x, window, dilation=(1,) * dims, ceil_mode=True)
+        for ceil_mode, counted in itertools.product((False, True), (False, True)):
+            label = name + "-ceil" * ceil_mode + "-without-padding" * (not counted)
+            yield avg_pool(label, x, 3, window, ceil_mode, counted, typical=label == "1d")
+        yield adaptive(name, x, 3, (4, 2, 5)[:dims])
+    yield max_pool("1d-dilation", lines, ((3,), (1,), (1,)), dilation=(4,))
+
+
 def parallel_samples(dtype: torch.dtype) -> Iterator[Sample]:
     x = full_range(3, 65, 30, 31, dtype=dtype)
     yield max_pool("large", x, PLAIN, parallel=True)
@@ -111,6 +130,6 @@ def parallel_samples(dtype: torch.dtype) -> Iterator[Sample]:
 SAMPLES = [
     sample
     for dtype in BYTES
-    for make in (window_samples, shape_samples, tie_samples, parallel_samples)
+    for make in (window_samples, dimension_samples, shape_samples, tie_samples, parallel_samples)
     for sample in make(dtype)
 ]

@@ -1,0 +1,14 @@
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "../../numerics.h"
+#include "../target_region.h"
+#include "softmax.h"
+
+TORCHQ_BEGIN_AVX512_VNNI
+#include "../simd_avx512.h"
+#include "softmax_body.h"
+TORCHQ_END_AVX512_VNNI
+
+const torchq::SoftmaxKernels torchq::softmax__avx512_vnni = torchq::avx512_vnni::kSoftmaxKernels;
+#endif
