@@ -56,7 +56,7 @@ def test_zero_point_is_an_integer(zero_point):
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, "quint8", None, int], ids=str)
 def test_dtype_is_a_quantized_one(dtype):
-    message = r"expected one of torchq\.quint8, torchq\.qint8, torchq\.qint32, got"
+    message = r"expected one of torchq\.quint8, torchq\.qint8, torchq\.qint32, torchq\.quint4x2, got"
     with pytest.raises(TypeError, match=message):
         torchq.quantize_per_tensor(X, 0.1, 0, dtype)
     with pytest.raises(TypeError, match=message):

@@ -15,6 +15,7 @@ from torchq.dtypes import (
     per_tensor_symmetric,
     qint8,
     qint32,
+    quint4x2,
     quint8,
 )
 from torchq.qtensor import (
@@ -57,6 +58,7 @@ __all__ = [
     "qint32",
     "quantize_per_channel",
     "quantize_per_tensor",
+    "quint4x2",
     "quint8",
     "set_cpu_capability",
 ]

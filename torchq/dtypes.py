@@ -5,6 +5,7 @@ removing. Where torch still has them, every torchq function accepts torch's obje
 """
 
 import enum
+from typing import Any
 
 import torch
 
@@ -21,12 +22,14 @@ class QDtype(enum.Enum):
     quint8 = "quint8"
     qint8 = "qint8"
     qint32 = "qint32"
+    quint4x2 = "quint4x2"
 
     def __init__(self, name: str) -> None:
-        self.storage_dtype: torch.dtype = getattr(torch, name[1:])
+        four_bits = name == "quint4x2"
+        self.storage_dtype: torch.dtype = torch.uint8 if four_bits else getattr(torch, name[1:])
         info = torch.iinfo(self.storage_dtype)
         self.qmin: int = info.min
-        self.qmax: int = info.max
+        self.qmax: int = 15 if four_bits else info.max
 
     def __repr__(self) -> str:
         return f"torchq.{self.value}"
@@ -52,6 +55,7 @@ class QScheme(enum.Enum):
 quint8 = QDtype.quint8
 qint8 = QDtype.qint8
 qint32 = QDtype.qint32
+quint4x2 = QDtype.quint4x2
 
 per_tensor_affine = QScheme.per_tensor_affine
 per_tensor_symmetric = QScheme.per_tensor_symmetric
@@ -61,22 +65,28 @@ per_channel_affine_float_qparams = QScheme.per_channel_affine_float_qparams
 
 # torch's own objects, by the name that they share with torchq's; a torch without them has none.
 _FROM_TORCH = {getattr(torch, m.value): m for e in (QDtype, QScheme) for m in e if hasattr(torch, m.value)}
-_FROM_STORAGE = {m.storage_dtype: m for m in QDtype}
+_TORCH_TYPES = tuple({type(value) for value in _FROM_TORCH})
+_FROM_STORAGE = {m.storage_dtype: m for m in (quint8, qint8, qint32)}
 
 
 def as_qdtype(dtype: object) -> QDtype:
     """Returns the torchq dtype for a torchq or torch quantized dtype.
 
     Args:
-        dtype: a ``QDtype``, or ``torch.quint8``, ``torch.qint8`` or ``torch.qint32``.
+        dtype: a ``QDtype``, or ``torch.quint8``, ``torch.qint8``, ``torch.qint32`` or ``torch.quint4x2``.
 
     Raises:
         TypeError: for anything else.
     """
-    found = _FROM_TORCH.get(dtype, dtype) if isinstance(dtype, torch.dtype) else dtype
+    found = from_torch(dtype)
     if not isinstance(found, QDtype):
         raise TypeError(f"expected one of {', '.join(map(str, QDtype))}, got {dtype!r}")
     return found
+
+
+def from_torch(value: Any) -> Any:
+    """Returns torchq's object for a quantized dtype or scheme of torch, and anything else as it is."""
+    return _FROM_TORCH.get(value, value) if isinstance(value, _TORCH_TYPES) else value
 
 
 def as_qscheme(qscheme: object) -> QScheme:
@@ -88,7 +98,7 @@ def as_qscheme(qscheme: object) -> QScheme:
     Raises:
         TypeError: for anything else.
     """
-    found = _FROM_TORCH.get(qscheme, qscheme) if isinstance(qscheme, torch.qscheme) else qscheme
+    found = from_torch(qscheme)
     if not isinstance(found, QScheme):
         raise TypeError(f"expected one of {', '.join(map(str, QScheme))}, got {qscheme!r}")
     return found

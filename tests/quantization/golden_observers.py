@@ -18,6 +18,24 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "moving-average": ("MovingAverageMinMaxObserver", {"dtype": "quint8", "qscheme": "per_tensor_affine"}),
     "per-channel": ("PerChannelMinMaxObserver", {"dtype": "quint8", "qscheme": "per_channel_affine"}),
     "per-channel-symmetric": ("PerChannelMinMaxObserver", {"dtype": "qint8", "qscheme": "per_channel_symmetric"}),
+    "per-channel-float-qparams": (
+        "PerChannelMinMaxObserver",
+        {"dtype": "quint8", "qscheme": "per_channel_affine_float_qparams"},
+    ),
+    "per-channel-float-qparams-4-bit": (
+        "PerChannelMinMaxObserver",
+        {"dtype": "quint4x2", "qscheme": "per_channel_affine_float_qparams", "ch_axis": 0},
+    ),
+    "moving-average-per-channel": (
+        "MovingAveragePerChannelMinMaxObserver",
+        {"dtype": "quint8", "qscheme": "per_channel_affine", "averaging_constant": 0.25},
+    ),
+    "min-max-32-bit": ("MinMaxObserver", {"dtype": "qint32", "qscheme": "per_tensor_symmetric"}),
+    "min-max-127": (
+        "MinMaxObserver",
+        {"dtype": "qint8", "qscheme": "per_tensor_symmetric", "quant_min": -127, "quant_max": 127, "eps": 2**-12},
+    ),
+    "fixed": ("FixedQParamsObserver", {"scale": 2.0 / 256.0, "zero_point": 128, "dtype": "quint8"}),
     "histogram": ("HistogramObserver", {"dtype": "quint8", "qscheme": "per_tensor_affine"}),
     "histogram-7-bit": (
         "HistogramObserver",
@@ -49,7 +67,8 @@ def observe(observer: Any, name: str) -> dict[str, list]:
     for batch in batches(name):
         observer(batch)
     scale, zero_point = observer.calculate_qparams()
-    return {"scale": [value.hex() for value in scale.tolist()], "zero_point": zero_point.tolist()}
+    exact = [value.hex() if isinstance(value, float) else value for value in zero_point.tolist()]
+    return {"scale": [value.hex() for value in scale.tolist()], "zero_point": exact}
 
 
 def build(observers: Any, dtypes: Any, setting: str) -> Any:

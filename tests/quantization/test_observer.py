@@ -4,22 +4,16 @@ import pytest
 import torch
 
 import torchq
+from quantization.observing import RECORDING, observed
 from torchq.quantization import (
     HistogramObserver,
     MinMaxObserver,
     MovingAverageMinMaxObserver,
+    MovingAveragePerChannelMinMaxObserver,
     PerChannelMinMaxObserver,
-    PlaceholderObserver,
-    default_weight_observer,
+    default_float_qparams_observer,
+    default_float_qparams_observer_4bit,
 )
-
-RECORDING = [MinMaxObserver, MovingAverageMinMaxObserver, PerChannelMinMaxObserver, HistogramObserver]
-
-
-def observed(observer, *batches):
-    for batch in batches:
-        observer(batch)
-    return observer
 
 
 def test_min_max_maps_the_range_onto_all_integers():
@@ -51,9 +45,41 @@ def test_per_channel_observes_any_axis():
     assert torch.equal(scale, torch.tensor([5.1, 2.55]) / 255)
 
 
+def test_per_channel_takes_one_value_per_channel():
+    scale, _ = observed(PerChannelMinMaxObserver(), torch.tensor([5.1, 2.55])).calculate_qparams()
+    assert torch.equal(scale, torch.tensor([5.1, 2.55]) / 255)
+
+
 def test_moving_average_moves_by_its_constant():
     observer = observed(MovingAverageMinMaxObserver(0.5), torch.tensor([0.0, 1.0]), torch.tensor([0.0, 2.0]))
     assert observer.max_val.item() == 1.5
+
+
+def test_moving_average_per_channel_moves_each_channel_by_its_constant():
+    batches = torch.tensor([[0.0, 1.0], [-2.0, 0.0]]), torch.tensor([[0.0, 2.0], [-8.0, 0.0]])
+    observer = observed(MovingAveragePerChannelMinMaxObserver(0.5), *batches)
+    assert (observer.min_val.tolist(), observer.max_val.tolist()) == ([0.0, -5.0], [1.5, 0.0])
+
+
+def test_moving_averages_that_round_past_each_other_stay_a_range():
+    # -1 + (tiny + 1) is 0, and 0 + (tiny - 0) is tiny, which lies below.
+    tiny = torch.tensor([-1e-45])
+    observer = observed(MovingAverageMinMaxObserver(1.0), torch.tensor([0.0, -1.0]), tiny)
+    assert (observer.min_val.item(), observer.max_val.item()) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("factory", "steps"), [(default_float_qparams_observer, 255), (default_float_qparams_observer_4bit, 15)]
+)
+def test_float_qparams_map_the_smallest_value_to_0_and_the_largest_to_the_last_integer(factory, steps):
+    scale, zero_point = observed(factory(), torch.tensor([[2.0, 7.0], [-8.0, -3.0]])).calculate_qparams()
+    assert torch.equal(scale, torch.full((2,), 5.0) / steps)
+    assert torch.equal(zero_point, torch.tensor([-2.0, 8.0]) / scale)
+
+
+def test_float_qparams_of_a_constant_channel_have_scale_1():
+    scale, zero_point = observed(default_float_qparams_observer(), torch.tensor([[3.0, 3.0]])).calculate_qparams()
+    assert (scale.tolist(), zero_point.tolist()) == ([1.0], [-3.0])
 
 
 @pytest.mark.parametrize("observer", RECORDING)
@@ -90,6 +116,12 @@ def test_refuses_a_range_without_a_float32_width(observer):
         observed(observer(), torch.tensor([-3e38, 3e38])).calculate_qparams()
 
 
+def test_refuses_to_average_values_too_far_apart_for_float32():
+    observer = observed(MovingAverageMinMaxObserver(), torch.tensor([-3e38]))
+    with pytest.raises(ValueError, match="too far from what it saw before"):
+        observer(torch.tensor([3e38]))
+
+
 def test_names_the_module_it_observes():
     observer = MinMaxObserver()
     observer.module_name = "features.0"
@@ -107,55 +139,11 @@ def test_refuses_another_number_of_channels():
         observed(PerChannelMinMaxObserver(), torch.zeros(3, 2), torch.zeros(4, 2))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"quant_min": 0}, "both quant_min and quant_max"),
-        ({"quant_min": -1, "quant_max": 100}, r"lie in \[0, 255\], got \[-1, 100\]"),
-        ({"quant_min": 0, "quant_max": 0}, "enclose 0"),
-        ({"qscheme": torchq.per_channel_affine}, "supports torchq.per_tensor_affine, torchq.per_tensor_symmetric"),
-        ({"qscheme": torchq.per_tensor_symmetric, "reduce_range": True}, "symmetric quint8"),
-        ({"is_dynamic": True}, "PlaceholderObserver"),
-        ({"eps": 0}, "eps must lie in .*, got 0"),
-        ({"eps": 1e-45}, "eps must lie in .*, got 1e-45"),
-    ],
-    ids=["one-end", "outside-dtype", "one-value", "scheme", "reduced-symmetric", "dynamic", "zero-eps", "small-eps"],
-)
-def test_refuses_arguments_that_do_not_fit(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        MinMaxObserver(**arguments)
-
-
-@pytest.mark.parametrize("constant", [5.0, -0.1, float("nan")], ids=str)
-def test_refuses_an_averaging_constant_that_is_no_weight(constant):
-    with pytest.raises(ValueError, match=rf"averaging_constant must lie in \[0, 1\], got {constant}"):
-        MovingAverageMinMaxObserver(averaging_constant=constant)
-
-
-def test_refuses_an_unknown_dtype():
-    with pytest.raises(TypeError, match=r"torch\.float16"):
-        MinMaxObserver(dtype=torch.float16)
-
-
-@pytest.mark.skipif(not hasattr(torch, "qint8"), reason="this torch has no quantized dtypes")
-def test_takes_the_dtypes_and_schemes_of_torch():
-    observer = MinMaxObserver(dtype=torch.qint8, qscheme=torch.per_tensor_symmetric)
-    assert (observer.dtype, observer.qscheme) == (torchq.qint8, torchq.per_tensor_symmetric)
-
-
 def test_forgets_on_reset():
     observer = observed(HistogramObserver(), torch.ones(4))
     observer.reset_min_max_vals()
     assert not observer.has_data
     assert observer.histogram.sum() == 0
-
-
-@pytest.mark.parametrize("observer", RECORDING)
-def test_state_dict_round_trip_keeps_the_qparams(observer):
-    saved = observed(observer(), torch.randn(4, 30, generator=torch.Generator().manual_seed(0)))
-    loaded = observer()
-    loaded.load_state_dict(saved.state_dict())
-    assert torch.equal(loaded.calculate_qparams()[0], saved.calculate_qparams()[0])
 
 
 @pytest.mark.parametrize("observer", RECORDING)
@@ -167,19 +155,3 @@ def test_records_inference_tensors_beside_others(observer):
         mixed(x.clone())
     mixed(2 * x)
     assert torch.equal(mixed.calculate_qparams()[0], expected[0])
-
-
-def test_placeholder_has_no_qparams():
-    with pytest.raises(RuntimeError, match="records nothing"):
-        PlaceholderObserver().calculate_qparams()
-
-
-def test_factory_replaces_fixed_arguments():
-    observer = default_weight_observer.with_args(eps=0.5)(dtype=torchq.quint8)
-    assert (observer.dtype, observer.qscheme, observer.eps.item()) == (torchq.quint8, torchq.per_tensor_symmetric, 0.5)
-
-
-def test_factory_calls_callable_arguments_for_each_observer():
-    bins = iter([8, 16])
-    factory = HistogramObserver.with_callable_args(bins=lambda: next(bins))
-    assert [factory().bins, factory().bins, factory(bins=4).bins] == [8, 16, 4]

@@ -1,4 +1,4 @@
-"""Scales and zero points are torch.ao's, bit for bit."""
+"""Scales and zero points are torch.ao's, bit for bit, on data that is awkward in one way each."""
 
 import itertools
 import warnings
@@ -35,6 +35,8 @@ BATCHES = {
     "sparse": [normal(0, 4, 5000) * (normal(1, 4, 5000) > 3)],
     "few-levels": [(normal(0, 4, 5000) > 0) * 7.0],
 }
+PER_TENSOR = ["per_tensor_affine", "per_tensor_symmetric"]
+PER_CHANNEL = ["per_channel_affine", "per_channel_symmetric", "per_channel_affine_float_qparams"]
 RANGES = {"whole": {}, "reduced": {"reduce_range": True}, "custom": {"quant_min": 0, "quant_max": 100}}
 
 
@@ -44,6 +46,7 @@ def settings(schemes):
         pytest.param(dtype, scheme, RANGES[name], id=f"{dtype}-{scheme}-{name}")
         for dtype, scheme, name in itertools.product(("quint8", "qint8"), schemes, RANGES)
         if not (dtype == "quint8" and scheme.endswith("symmetric") and name == "reduced")
+        if not (dtype == "qint8" and scheme.endswith("float_qparams") and name != "custom")
     ]
 
 
@@ -52,19 +55,21 @@ def both(torch_ao, name, dtype, scheme, **kwargs):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = getattr(torch_ao.observer, name)(dtype=getattr(torch, dtype), qscheme=getattr(torch, scheme), **kwargs)
-    ours = getattr(torchq_observer, name)(dtype=getattr(torchq, dtype), qscheme=getattr(torchq, scheme), **kwargs)
+    own_dtype = getattr(torchq, dtype, None) or getattr(torch, dtype)
+    ours = getattr(torchq_observer, name)(dtype=own_dtype, qscheme=getattr(torchq, scheme), **kwargs)
     return theirs, ours
 
 
 def assert_same_qparams(theirs, ours):
     (scale, zero_point), (own_scale, own_zero_point) = theirs.calculate_qparams(), ours.calculate_qparams()
     assert torch.equal(scale, own_scale)
-    assert torch.equal(zero_point.long(), own_zero_point)
+    assert zero_point.is_floating_point() == own_zero_point.is_floating_point()
+    assert torch.equal(zero_point.to(own_zero_point.dtype), own_zero_point)
 
 
 @pytest.mark.parametrize("batches", list(BATCHES.values()), ids=list(BATCHES))
 @pytest.mark.parametrize("name", ["MinMaxObserver", "MovingAverageMinMaxObserver"])
-@pytest.mark.parametrize(("dtype", "scheme", "kwargs"), settings(["per_tensor_affine", "per_tensor_symmetric"]))
+@pytest.mark.parametrize(("dtype", "scheme", "kwargs"), settings(PER_TENSOR))
 def test_range_observers(torch_ao, name, dtype, scheme, kwargs, batches):
     theirs, ours = both(torch_ao, name, dtype, scheme, **kwargs)
     for batch in batches:
@@ -74,17 +79,26 @@ def test_range_observers(torch_ao, name, dtype, scheme, kwargs, batches):
 
 @pytest.mark.parametrize("batches", list(BATCHES.values()), ids=list(BATCHES))
 @pytest.mark.parametrize("ch_axis", [0, 1])
-@pytest.mark.parametrize(("dtype", "scheme", "kwargs"), settings(["per_channel_affine", "per_channel_symmetric"]))
-def test_per_channel_observer(torch_ao, ch_axis, dtype, scheme, kwargs, batches):
-    theirs, ours = both(torch_ao, "PerChannelMinMaxObserver", dtype, scheme, ch_axis=ch_axis, **kwargs)
-    for batch in batches[:1]:
+@pytest.mark.parametrize("name", ["PerChannelMinMaxObserver", "MovingAveragePerChannelMinMaxObserver"])
+@pytest.mark.parametrize(("dtype", "scheme", "kwargs"), settings(PER_CHANNEL))
+def test_per_channel_observers(torch_ao, name, ch_axis, dtype, scheme, kwargs, batches):
+    theirs, ours = both(torch_ao, name, dtype, scheme, ch_axis=ch_axis, **kwargs)
+    for batch in (batch for batch in batches if batch.shape[ch_axis] == batches[0].shape[ch_axis]):
         theirs(batch), ours(batch)
     assert_same_qparams(theirs, ours)
 
 
-@pytest.mark.parametrize("scheme", ["per_tensor_affine", "per_tensor_symmetric"])
-def test_32_bit_range(torch_ao, scheme):
-    theirs, ours = both(torch_ao, "MinMaxObserver", "qint32", scheme)
+@pytest.mark.parametrize("scheme", PER_TENSOR)
+@pytest.mark.parametrize("dtype", ["qint32", "uint8", "int8", "uint16", "int16", "int32"])
+def test_other_dtypes(torch_ao, dtype, scheme):
+    theirs, ours = both(torch_ao, "MinMaxObserver", dtype, scheme)
+    theirs(BATCHES["normal"][0]), ours(BATCHES["normal"][0])
+    assert_same_qparams(theirs, ours)
+
+
+@pytest.mark.parametrize("scheme", ["per_channel_affine", "per_channel_affine_float_qparams"])
+def test_4_bits(torch_ao, scheme):
+    theirs, ours = both(torch_ao, "PerChannelMinMaxObserver", "quint4x2", scheme)
     theirs(BATCHES["normal"][0]), ours(BATCHES["normal"][0])
     assert_same_qparams(theirs, ours)
 
@@ -96,6 +110,15 @@ def test_histogram_observer(torch_ao, dtype, reduce_range, batches):
     for batch in batches:
         theirs(batch), ours(batch)
         assert torch.equal(theirs.histogram, ours.histogram)
+    assert_same_qparams(theirs, ours)
+
+
+@pytest.mark.parametrize("scheme", PER_TENSOR)
+@pytest.mark.parametrize("dtype", ["qint8", "int16", "uint16", "qint32"])
+def test_histogram_observer_of_other_dtypes(torch_ao, dtype, scheme):
+    theirs, ours = both(torch_ao, "HistogramObserver", dtype, scheme, bins=64, eps=2**-12)
+    for batch in BATCHES["outliers"]:
+        theirs(batch), ours(batch)
     assert_same_qparams(theirs, ours)
 
 
@@ -121,19 +144,3 @@ def test_histogram_search_evaluates_the_same_candidates_in_any_batch_size(monkey
     expected = observer.calculate_qparams()
     monkeypatch.setattr(histogram_observer, "_CANDIDATES_PER_BATCH", 3)
     assert torch.equal(observer.calculate_qparams()[0], expected[0])
-
-
-@pytest.mark.parametrize(
-    ("name", "scheme"),
-    [
-        ("MinMaxObserver", "per_tensor_affine"),
-        ("MovingAverageMinMaxObserver", "per_tensor_affine"),
-        ("PerChannelMinMaxObserver", "per_channel_affine"),
-        ("HistogramObserver", "per_tensor_affine"),
-    ],
-)
-def test_state_dict_of_torch_ao_loads(torch_ao, name, scheme):
-    theirs, ours = both(torch_ao, name, "quint8", scheme)
-    theirs(BATCHES["normal"][0])
-    ours.load_state_dict(theirs.state_dict())
-    assert_same_qparams(theirs, ours)

@@ -9,13 +9,15 @@ import bisect
 import ctypes
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
 from torchq.dtypes import per_tensor_affine, quint8
 from torchq.quantization.observer_base import FLOAT32_EPS, UniformQuantizationObserverBase
+from torchq.quantization.qparams import to_underlying_dtype
+from torchq.quantization.reduction import Statistics
 
 # Fraction of the values that one step of the search cuts off.
 _QUANTILE_STEP = 1e-5
@@ -59,6 +61,8 @@ class HistogramObserver(UniformQuantizationObserverBase):
         is_dynamic: bool = False,
     ) -> None:
         super().__init__(dtype, qscheme, reduce_range, quant_min, quant_max, factory_kwargs, eps, is_dynamic)
+        if bins < 1:
+            raise ValueError(f"bins must be 1 or more, got {bins}")
         self.bins = bins
         self.register_buffer("histogram", torch.zeros(bins, **torch.nn.factory_kwargs(factory_kwargs)))
 
@@ -67,17 +71,14 @@ class HistogramObserver(UniformQuantizationObserverBase):
         if values.numel() == 0:
             return x
         low, high = self._finite_range(values)
-        first = not self.has_data
-        if not first:
-            low, high = torch.min(low, self.min_val), torch.max(high, self.max_val)
-        if not torch.isfinite(high - low):
-            raise ValueError(f"{self._label()} saw [{low}, {high}], too wide for a float32 histogram")
+        seen = self._statistics()
+        if seen:
+            low, high = self._updated_range(low, high)
+        self._check_width(low, high)
         histogram = torch.histc(values, self.bins, min=low.item(), max=high.item())
-        if not first:
-            histogram = histogram + self._moved_to(low, high)
-        self.histogram.copy_(histogram)
-        self.min_val.copy_(low)
-        self.max_val.copy_(high)
+        if seen:
+            histogram = histogram + _moved(seen, low, high)
+        self._set_statistics({"min_val": low, "max_val": high, "histogram": histogram})
         return x
 
     def reset_min_max_vals(self) -> None:
@@ -85,28 +86,46 @@ class HistogramObserver(UniformQuantizationObserverBase):
         super().reset_min_max_vals()
         self.histogram.zero_()
 
-    def _moved_to(self, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-        """Returns the recorded histogram over the range ``[low, high]``, which encloses the recorded one."""
-        old_low, old_high = self.min_val, self.max_val
-        if low == old_low and high == old_high:
-            return self.histogram
-        if old_low == old_high:
-            one = torch.histc(old_low, self.bins, min=low.item(), max=high.item())
-            return one * torch.sum(self.histogram)
-        fine_bins = self.bins * _UPSAMPLE_RATE
-        weights = self.histogram.repeat_interleave(_UPSAMPLE_RATE) / _UPSAMPLE_RATE
-        starts = torch.linspace(old_low.item(), old_high.item(), fine_bins + 1, device=weights.device)[:-1]
-        middles = starts + 0.5 * ((old_high - old_low) / fine_bins)
-        edges = torch.linspace(low.item(), high.item(), self.bins + 1, device=weights.device)
-        bins = (torch.bucketize(middles, edges, right=True) - 1).clamp(0, self.bins - 1)
-        return torch.bincount(bins, weights=weights, minlength=self.bins)
+    def _check_width(self, low: torch.Tensor, high: torch.Tensor) -> None:
+        if not torch.isfinite(high - low):
+            raise ValueError(f"{self._label()} saw [{low}, {high}], too wide for a float32 histogram")
+
+    def _statistics(self) -> Statistics:
+        ends = super()._statistics()
+        return {**ends, "histogram": self.histogram} if ends else {}
+
+    def _merge(self, ranks: Sequence[Statistics]) -> Statistics:
+        ends = super()._merge(ranks)
+        low, high = ends["min_val"], ends["max_val"]
+        self._check_width(low, high)
+        # In float64, where sums of counts and of their sixteenths are exact.
+        return {**ends, "histogram": sum(_moved(rank, low, high).double() for rank in ranks)}
 
     def _chosen_range(self) -> tuple[torch.Tensor, torch.Tensor]:
-        start, end = _search_bins(
-            self.histogram.cpu(), self.min_val.item(), self.max_val.item(), 2 ** (8 * self.dtype.storage_dtype.itemsize)
-        )
+        quantized_bins = 2 ** (8 * to_underlying_dtype(self.dtype).itemsize)
+        start, end = _search_bins(self.histogram.cpu(), self.min_val.item(), self.max_val.item(), quantized_bins)
         bin_width = (self.max_val - self.min_val) / self.bins
         return self.min_val + bin_width * start, self.min_val + bin_width * (end + 1)
+
+
+def _moved(seen: Statistics, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+    """Returns a recorded histogram over the range ``[low, high]``, which encloses the recorded one.
+
+    Each bin is split into ``_UPSAMPLE_RATE`` equal parts, and each part goes to the bin in which its middle lies.
+    """
+    histogram, old_low, old_high = seen["histogram"], seen["min_val"], seen["max_val"]
+    bins = len(histogram)
+    if low == old_low and high == old_high:
+        return histogram
+    if old_low == old_high:
+        return torch.histc(old_low, bins, min=low.item(), max=high.item()) * torch.sum(histogram)
+    fine_bins = bins * _UPSAMPLE_RATE
+    weights = histogram.repeat_interleave(_UPSAMPLE_RATE) / _UPSAMPLE_RATE
+    starts = torch.linspace(old_low.item(), old_high.item(), fine_bins + 1, device=weights.device)[:-1]
+    middles = starts + 0.5 * ((old_high - old_low) / fine_bins)
+    edges = torch.linspace(low.item(), high.item(), bins + 1, device=weights.device)
+    targets = (torch.bucketize(middles, edges, right=True) - 1).clamp(0, bins - 1)
+    return torch.bincount(targets, weights=weights, minlength=bins)
 
 
 def _search_bins(histogram: torch.Tensor, min_val: float, max_val: float, quantized_bins: int) -> tuple[int, int]:

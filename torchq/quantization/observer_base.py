@@ -1,7 +1,7 @@
 """What all observers share: factories for qconfigs, the grid, and the checks."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -9,14 +9,24 @@ from torch import nn
 
 from torchq.dtypes import (
     QScheme,
-    as_qdtype,
     as_qscheme,
-    per_channel_symmetric,
+    from_torch,
+    per_channel_affine_float_qparams,
     per_tensor_affine,
     per_tensor_symmetric,
+    quint4x2,
     quint8,
 )
-from torchq.quantization.qparams import affine_qparams, quantization_range, symmetric_qparams, symmetric_zero_point
+from torchq.quantization import reduction
+from torchq.quantization.qparams import (
+    as_grid_dtype,
+    check_min_max_valid,
+    choose_qparams,
+    is_symmetric,
+    quantization_range,
+    symmetric_zero_point,
+)
+from torchq.quantization.reduction import Statistics
 
 _FLOAT32 = torch.finfo(torch.float32)
 FLOAT32_EPS = _FLOAT32.eps
@@ -62,8 +72,8 @@ class ObserverBase(nn.Module, abc.ABC):
     """Base of all observers.
 
     Args:
-        dtype: what the observed tensor shall become.
-        is_dynamic: qparams are chosen at run time, so nothing is recorded.
+        dtype: what the observed tensor shall become; a quantized dtype of torch is kept as torchq's.
+        is_dynamic: qparams are to be chosen at run time.
 
     Attributes:
         module_name: qualified name of what is observed, set by ``prepare``; error messages use it.
@@ -71,7 +81,7 @@ class ObserverBase(nn.Module, abc.ABC):
 
     def __init__(self, dtype: Any, is_dynamic: bool = False) -> None:
         super().__init__()
-        self.dtype = dtype
+        self.dtype = from_torch(dtype)
         self.is_dynamic = is_dynamic
         self.module_name: str | None = None
 
@@ -82,6 +92,37 @@ class ObserverBase(nn.Module, abc.ABC):
     @abc.abstractmethod
     def calculate_qparams(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns scale and zero point for what was recorded."""
+
+    def all_reduce(self, group: "torch.distributed.ProcessGroup | None" = None) -> None:
+        """Merges what was recorded with what this observer recorded on the other ranks, in place.
+
+        See ``all_reduce_observers``, which does so for all observers of a model at once.
+
+        Args:
+            group: the process group; the default one if None.
+
+        Raises:
+            RuntimeError: if no rank has data, or ``torch.distributed`` is not initialized.
+            ValueError: if the ranks' observers do not have the same settings.
+        """
+        reduction.all_reduce({self.module_name or type(self).__name__: self}, group)
+
+    def _statistics(self) -> Statistics | None:
+        """Returns what was recorded, an empty dictionary without data, or None if the class records nothing."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its ranks share: define _statistics")
+
+    def _merge(self, ranks: Sequence[Statistics]) -> Statistics:
+        """Returns what all ranks together recorded.
+
+        Args:
+            ranks: what ``_statistics`` returned on each rank that has data, by rank.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how to merge its ranks: define _merge")
+
+    def _set_statistics(self, statistics: Statistics) -> None:
+        """Replaces what was recorded."""
+        for name, value in statistics.items():
+            getattr(self, name).resize_(value.shape).copy_(value)
 
     @classmethod
     def with_args(cls, **kwargs: Any) -> ObserverFactory:
@@ -107,17 +148,19 @@ class UniformQuantizationObserverBase(ObserverBase):
     """Base of the observers that choose a uniform grid from a recorded range.
 
     Args:
-        dtype: ``quint8``, ``qint8`` or ``qint32``, torchq's or torch's.
+        dtype: ``quint8``, ``qint8``, ``qint32`` or ``quint4x2``, torchq's or torch's; or a plain integer dtype:
+            ``torch.uint8``, ``int8``, ``uint16``, ``int16`` or ``int32``.
         qscheme: how scales are shared and whether zero is in the middle.
         reduce_range: give up one bit of the range.
         quant_min: smallest integer, with ``quant_max``; the dtype's own when None.
         quant_max: largest integer.
         factory_kwargs: ``device`` and ``dtype`` of the buffers.
         eps: smallest scale; a normal float32 above 0.
-        is_dynamic: must be False; use ``PlaceholderObserver`` for dynamic quantization.
+        is_dynamic: qparams are to be chosen at run time, from the range of one tensor.
 
     Attributes:
         supported_qschemes: the schemes that the class can choose qparams for.
+        supports_dynamic: whether ``is_dynamic`` may be True.
 
     Raises:
         TypeError: if ``dtype`` or ``qscheme`` is neither torchq's nor torch's.
@@ -127,6 +170,7 @@ class UniformQuantizationObserverBase(ObserverBase):
     # State dicts say 3 in torch.ao too, since its per-channel buffers are named min_val and max_val.
     _version = 3
     supported_qschemes: tuple[QScheme, ...] = (per_tensor_affine, per_tensor_symmetric)
+    supports_dynamic = False
 
     min_val: torch.Tensor
     max_val: torch.Tensor
@@ -144,42 +188,54 @@ class UniformQuantizationObserverBase(ObserverBase):
         is_dynamic: bool = False,
     ) -> None:
         name = type(self).__name__
-        if is_dynamic:
+        super().__init__(as_grid_dtype(dtype), is_dynamic)
+        if is_dynamic and not self.supports_dynamic:
             raise ValueError(f"{name} records data; for dynamic quantization use PlaceholderObserver(is_dynamic=True)")
-        super().__init__(as_qdtype(dtype), is_dynamic)
         self.qscheme = as_qscheme(qscheme)
         if self.qscheme not in self.supported_qschemes:
             raise ValueError(f"{name} supports {', '.join(map(str, self.supported_qschemes))}, got {self.qscheme}")
-        if self.is_symmetric and reduce_range and self.dtype is quint8:
-            raise ValueError(
-                f"{name} cannot reduce the range of symmetric quint8: its zero point 128 would lie outside"
-            )
         if not _FLOAT32.tiny <= eps <= _FLOAT32.max:
             raise ValueError(f"eps must lie in [{_FLOAT32.tiny}, {_FLOAT32.max}], float32's normal numbers, got {eps}")
         self.reduce_range = reduce_range
         self.has_customized_qrange = quant_min is not None and quant_max is not None
         self.quant_min, self.quant_max = quantization_range(self.dtype, reduce_range, quant_min, quant_max)
+        self._check_zero_point()
         factory_kwargs = torch.nn.factory_kwargs(factory_kwargs)
         self.register_buffer("eps", torch.tensor([eps], **factory_kwargs))
         self.register_buffer("min_val", self._empty_range(float("inf"), factory_kwargs))
         self.register_buffer("max_val", self._empty_range(float("-inf"), factory_kwargs))
 
-    @property
-    def is_symmetric(self) -> bool:
-        """Whether the scheme puts zero in the middle of the range."""
-        return self.qscheme in (per_tensor_symmetric, per_channel_symmetric)
+    def _check_zero_point(self) -> None:
+        """Raises a ValueError if the scheme's zero point would not lie within the range."""
+        name = type(self).__name__
+        if is_symmetric(self.qscheme):
+            if self.reduce_range and self.dtype in (quint8, torch.uint8):
+                raise ValueError(
+                    f"{name} cannot reduce the range of symmetric {self.dtype}: its zero point 128 would lie outside"
+                )
+            middle = symmetric_zero_point(self.dtype, self.quant_min, self.quant_max, self.has_customized_qrange)
+            if self.dtype is quint4x2 or not self.quant_min <= middle <= self.quant_max:
+                raise ValueError(
+                    f"{name} has no symmetric scheme for {self.dtype} in [{self.quant_min}, {self.quant_max}]: "
+                    "use an affine one"
+                )
+        elif self.qscheme is per_channel_affine_float_qparams and self.quant_min != 0:
+            raise ValueError(
+                f"{self.qscheme} makes the smallest value 0, so quant_min must be 0, got {self.quant_min} "
+                f"of {self.dtype}"
+            )
 
     @property
     def has_data(self) -> bool:
         """Whether at least one value was recorded."""
-        return self.min_val.numel() > 0 and bool((self.min_val <= self.max_val).all())
+        return check_min_max_valid(self.min_val, self.max_val)
 
     def calculate_qparams(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Chooses scale and zero point for the recorded range.
 
         Returns:
             scale: float32 ``[1]``, or ``[C]`` per channel.
-            zero_point: int64, the same shape.
+            zero_point: int64, the same shape; float32 if the scheme is ``per_channel_affine_float_qparams``.
 
         Raises:
             RuntimeError: if no data was recorded.
@@ -190,7 +246,11 @@ class UniformQuantizationObserverBase(ObserverBase):
                 f"{self._label()} never saw data: run the prepared model on calibration data first, "
                 "or set the module's qconfig to None to leave it in float"
             )
-        return self._qparams_of(*self._chosen_range())
+        grid = (self.quant_min, self.quant_max, self.dtype, self.eps, self.has_customized_qrange, self.qscheme)
+        try:
+            return choose_qparams(*self._chosen_range(), *grid)
+        except ValueError as error:
+            raise ValueError(f"{self._label()}: {error}") from error
 
     def reset_min_max_vals(self) -> None:
         """Forgets the recorded data."""
@@ -207,17 +267,6 @@ class UniformQuantizationObserverBase(ObserverBase):
     def _chosen_range(self) -> tuple[torch.Tensor, torch.Tensor]:
         return self.min_val, self.max_val
 
-    def _qparams_of(self, min_val: torch.Tensor, max_val: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        ends = (min_val, max_val, self.quant_min, self.quant_max, self.eps)
-        if self.is_symmetric:
-            middle = symmetric_zero_point(self.dtype, self.quant_min, self.quant_max, self.has_customized_qrange)
-            scale, zero_point = symmetric_qparams(*ends, middle)
-        else:
-            scale, zero_point = affine_qparams(*ends)
-        if not torch.isfinite(scale).all():
-            raise ValueError(f"{self._label()} saw [{min_val.min()}, {max_val.max()}], too wide for a float32 scale")
-        return scale, zero_point
-
     def _checked(self, x: torch.Tensor) -> torch.Tensor:
         """Returns ``x`` detached and as float32 (the buffers' dtype)."""
         if not isinstance(x, torch.Tensor):
@@ -233,3 +282,34 @@ class UniformQuantizationObserverBase(ObserverBase):
                 f"{tuple(x.shape)}: calibrate with finite data"
             )
         return low, high
+
+    def _record(self, low: torch.Tensor, high: torch.Tensor) -> None:
+        """Takes a tensor's range, or its channels' ranges, into what was recorded."""
+        if self.has_data:
+            low, high = self._updated_range(low, high)
+        self._set_statistics({"min_val": low, "max_val": high})
+
+    def _updated_range(self, low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns what the recorded range becomes with one more."""
+        return torch.min(low, self.min_val), torch.max(high, self.max_val)
+
+    def _statistics(self) -> Statistics:
+        return {"min_val": self.min_val, "max_val": self.max_val} if self.has_data else {}
+
+    def _merge(self, ranks: Sequence[Statistics]) -> Statistics:
+        low, high = (torch.stack([rank[name] for rank in ranks]) for name in ("min_val", "max_val"))
+        return {"min_val": low.amin(0), "max_val": high.amax(0)}
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *args: Any
+    ) -> None:
+        state_dict = dict(state_dict)
+        if (local_metadata.get("version") or 1) < 2:
+            # Not part of the state then, and always this.
+            state_dict.setdefault(prefix + "eps", torch.tensor([FLOAT32_EPS]))
+        for name, value in (("min_val", float("inf")), ("max_val", float("-inf"))):
+            # Before version 3, an observer without data had no elements here.
+            saved, own = state_dict.get(prefix + name), getattr(self, name)
+            if own.dim() == 0 and saved is not None and saved.numel() == 0:
+                state_dict[prefix + name] = torch.tensor(value)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)

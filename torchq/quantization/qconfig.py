@@ -19,7 +19,7 @@ class QConfig(namedtuple("QConfig", ["activation", "weight"])):
 
     Args:
         activation: an observer class, or what its ``with_args`` returned.
-        weight: the same, for the weight.
+        weight: the same, for the weight; or None, for modules without one.
 
     Raises:
         TypeError: if given what cannot be called.
@@ -40,7 +40,7 @@ class QConfig(namedtuple("QConfig", ["activation", "weight"])):
                 raise ValueError(
                     f"{role} must be an observer class, got an instance of {name}: pass {name} or {name}.with_args(...)"
                 )
-            if not callable(factory):
+            if not callable(factory) and not (role == "weight" and factory is None):
                 raise TypeError(f"{role} must be an observer class or what its with_args returned, got {factory!r}")
         return super().__new__(cls, activation, weight)
 

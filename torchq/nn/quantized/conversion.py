@@ -22,7 +22,7 @@ def weighted_part(module: nn.Module, expected: tuple[type[nn.Module], ...], targ
 
     Raises:
         TypeError: if ``module`` has another type.
-        ValueError: if it has no ``qconfig``.
+        ValueError: if it has no ``qconfig``, or one without a weight.
     """
     found = type_before_parametrizations(module)
     if found not in expected:
@@ -30,6 +30,8 @@ def weighted_part(module: nn.Module, expected: tuple[type[nn.Module], ...], targ
         raise TypeError(f"{target.__name__}.from_float takes {names}, got {found.__name__}")
     if getattr(module, "qconfig", None) is None:
         raise ValueError(f"{found.__name__} has no qconfig")
+    if module.qconfig.weight is None:
+        raise ValueError(f"{found.__name__} has a weight, but its qconfig's weight is None")
     return module[0] if isinstance(module, FusedModule) else module
 
 
@@ -41,14 +43,22 @@ def output_qparams(module: nn.Module) -> tuple[float, int, QDtype]:
 
     Raises:
         RuntimeError: if it has no observer, or one that never saw data.
-        ValueError: if the observer chose qparams per channel.
+        ValueError: if the observer chose qparams per channel, or leaves them to the run time.
     """
     observer = getattr(module, "activation_post_process", None)
     if not hasattr(observer, "calculate_qparams"):
         raise RuntimeError("it has a qconfig but no observer: call prepare and run calibration data before convert")
+    if getattr(observer, "is_dynamic", False):
+        raise ValueError(
+            f"{type(observer).__name__} is dynamic, but a static module's qparams are fixed: use another observer, or "
+            "quantize_dynamic"
+        )
     scale, zero_point = observer.calculate_qparams()
-    if scale.numel() != 1:
-        raise ValueError(f"activations take one scale per tensor, {type(observer).__name__} gives {scale.numel()}")
+    if scale.numel() != 1 or zero_point.is_floating_point():
+        raise ValueError(
+            f"activations take one scale and an integer zero point per tensor, {type(observer).__name__} gives "
+            f"{scale.numel()} and {zero_point.dtype}"
+        )
     return scale.item(), int(zero_point.item()), as_qdtype(observer.dtype)
 
 
@@ -63,13 +73,18 @@ def quantize_weight(weight: torch.Tensor, observer: Any) -> QTensor:
         A ``qint8`` weight with one scale, or one per index of axis 0; integers lie in the observer's range.
 
     Raises:
-        ValueError: if the observer's dtype is not ``qint8``, or its channel axis not 0.
+        TypeError: if ``observer`` is none.
+        ValueError: if the observer's dtype is not ``qint8``, its channel axis not 0, or its zero points no integers.
     """
+    if not hasattr(observer, "calculate_qparams"):
+        raise TypeError(f"weights need an observer, the qconfig's weight gives a {type(observer).__name__}")
     if as_qdtype(observer.dtype) is not qint8:
         raise ValueError(f"weights must be observed with dtype {qint8}, got {observer.dtype}")
     weight = weight.detach().float()
     observer.to(weight.device)(weight)
     scale, zero_point = observer.calculate_qparams()
+    if zero_point.is_floating_point():
+        raise ValueError(f"weights take integer zero points, {observer.qscheme} gives {zero_point.dtype}")
     if as_qscheme(observer.qscheme) in (per_tensor_affine, per_tensor_symmetric):
         qparams = (scale.item(), int(zero_point.item()))
         integers = ops.quantize_per_tensor(weight, *qparams, torch.int8)
