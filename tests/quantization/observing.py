@@ -1,5 +1,8 @@
 """What the tests of observers share."""
 
+import torch
+
+from torchq.dtypes import from_torch
 from torchq.quantization import (
     HistogramObserver,
     MinMaxObserver,
@@ -22,3 +25,14 @@ def observed(observer, *batches):
     for batch in batches:
         observer(batch)
     return observer
+
+
+SETTINGS = ("dtype", "qscheme", "quant_min", "quant_max", "reduce_range", "has_customized_qrange", "eps", "is_dynamic")
+SETTINGS += ("ch_axis", "averaging_constant", "bins", "custom_op", "scale", "zero_point")
+
+
+def settings_of(observer):
+    """Returns an observer's class by name and all its settings, torch's dtypes and schemes as torchq's."""
+    found = {name: getattr(observer, name) for name in SETTINGS if hasattr(observer, name)}
+    plain = {name: value.tolist() if isinstance(value, torch.Tensor) else value for name, value in found.items()}
+    return {"class": type(observer).__name__, **{name: from_torch(value) for name, value in plain.items()}}

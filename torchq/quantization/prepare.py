@@ -5,48 +5,60 @@ from collections.abc import Collection, Iterator
 
 import torch
 from torch import nn
-from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from torchq.nn.intrinsic import FusedModule
 from torchq.nn.quantized import FloatFunctional
 from torchq.quantization.hooks import add_observer, has_observer
 from torchq.quantization.observer import ObserverBase
-from torchq.quantization.qconfig import QConfig, QConfigAny
+from torchq.quantization.qconfig import QConfigAny, check_qconfig
+from torchq.quantization.qconfig_mapping import QConfigMapping
 from torchq.quantization.quantization_mappings import get_default_qconfig_propagation_list
 from torchq.quantization.stubs import DeQuantStub
+from torchq.quantization.utils import has_no_children_ignoring_parametrizations
 
 QConfigDict = dict[str | type[nn.Module], QConfigAny]
 
 
-def propagate_qconfig_(module: nn.Module, qconfig_dict: QConfigDict | None = None) -> None:
+def propagate_qconfig_(module: nn.Module, qconfig_dict: QConfigDict | QConfigMapping | None = None) -> None:
     """Gives every module of a model its ``qconfig``, in place.
 
     A module's own attribute comes first (None means: leave it in float), then its name's entry in
-    ``qconfig_dict``, then its type's, then the enclosing module's qconfig.
+    ``qconfig_dict``, then its type's, then the enclosing module's qconfig. In a ``QConfigMapping``, a name's entry is
+    for all that is inside too, patterns of names come before types, and the global qconfig is what the model inherits.
 
     Args:
         module: the model.
-        qconfig_dict: qualified names or types to qconfigs.
+        qconfig_dict: qualified names or types to qconfigs, or a mapping. Entries of a mapping that are for functions
+            mean nothing here.
 
     Raises:
         TypeError: if a qconfig is no ``QConfig``.
-        ValueError: if a name in ``qconfig_dict`` is no module of the model.
+        ValueError: if a name in ``qconfig_dict`` is no module of the model, or a mapping has entries for the order of
+            calls, which is not known here.
     """
-    qconfig_dict = qconfig_dict or {}
+    qconfig_dict = {} if qconfig_dict is None else qconfig_dict
+    is_mapping = isinstance(qconfig_dict, QConfigMapping)
+    if is_mapping and qconfig_dict.module_name_object_type_order_qconfigs:
+        raise ValueError(
+            "modules are prepared without knowing the order of their calls, so there is no place for "
+            f"{', '.join(map(str, qconfig_dict.module_name_object_type_order_qconfigs))}"
+        )
     names = dict(module.named_modules(remove_duplicate=False))
-    unknown = [key for key in qconfig_dict if isinstance(key, str) and key not in names]
+    given = qconfig_dict.module_name_qconfigs if is_mapping else qconfig_dict
+    unknown = [key for key in given if isinstance(key, str) and key not in names]
     if unknown:
         raise ValueError(f"no such module in {type(module).__name__}: {', '.join(map(repr, unknown))}")
-    _propagate(module, qconfig_dict, None, "")
+    _propagate(module, qconfig_dict, qconfig_dict.global_qconfig if is_mapping else None, "")
 
 
-def _propagate(module: nn.Module, qconfig_dict: QConfigDict, inherited: QConfigAny, name: str) -> None:
-    qconfig = qconfig_dict.get(type_before_parametrizations(module), inherited)
-    qconfig = getattr(module, "qconfig", qconfig_dict.get(name, qconfig))
-    if not (qconfig is None or isinstance(qconfig, QConfig)):
-        raise TypeError(
-            f"the qconfig of {name or type(module).__name__!r} must be a torchq.quantization.QConfig, got {qconfig!r}"
-        )
+def _propagate(module: nn.Module, qconfig_dict: QConfigDict | QConfigMapping, inherited: QConfigAny, name: str) -> None:
+    kind = type_before_parametrizations(module)
+    if isinstance(qconfig_dict, QConfigMapping):
+        qconfig = qconfig_dict.module_qconfig(name, kind, inherited)
+    else:
+        qconfig = qconfig_dict.get(name, qconfig_dict.get(kind, inherited))
+    qconfig = check_qconfig(getattr(module, "qconfig", qconfig), repr(name or type(module).__name__))
     module.qconfig = qconfig
     for key, child in module.named_children():
         _propagate(child, qconfig_dict, qconfig, f"{name}.{key}" if name else key)
@@ -123,13 +135,9 @@ def _observed_modules(
             continue
         kind = type_before_parametrizations(module)
         unit = isinstance(module, FloatFunctional | FusedModule) or kind in containers
-        if unit or (_is_leaf(module) and kind in observed):
+        if unit or (has_no_children_ignoring_parametrizations(module) and kind in observed):
             inside.update(module.modules())
             yield name, module
-
-
-def _is_leaf(module: nn.Module) -> bool:
-    return all(key == "parametrizations" and is_parametrized(module) for key in module._modules)
 
 
 def device_of(module: nn.Module) -> torch.device | None:

@@ -1,0 +1,107 @@
+"""Every name that torch.ao exports for observers and qconfigs is here, with its arguments, defaults and settings."""
+
+import importlib
+import inspect
+
+import pytest
+import torch
+
+import torchq
+from quantization.observing import settings_of
+from torchq.dtypes import from_torch
+from torchq.quantization import HistogramObserver, QConfig, observer, qconfig
+
+# What torch.ao has for its graph modes: patterns of traced graphs, and torchao's observers, whose home that is.
+GRAPH_MODES = {
+    "observer": {
+        *{"AffineQuantizedObserverBase", "Granularity", "MappingType", "PerAxis", "PerBlock", "PerGroup", "PerRow"},
+        *{"PerTensor", "PerToken", "TorchAODType", "ZeroPointDomain", "get_block_size"},
+    },
+    "qconfig": set(),
+    "qconfig_mapping": set(),
+    "quant_type": set(),
+    "utils": {
+        *{"DEPRECATION_WARNING", "MatchAllNode", "NodePattern", "Pattern", "check_node", "get_fqn_to_example_inputs"},
+        "get_swapped_custom_module_class",
+    },
+}
+# Quantization-aware training; the last two quantize nothing by themselves, but are made of fake quantizers too.
+TRAINING = {"default_weight_only_qconfig", "default_activation_only_qconfig"}
+
+CLASSES = [name for name in observer.__all__ if name.endswith("Observer")]
+FACTORIES = [name for name in observer.__all__ if name.endswith(("_observer", "_127", "_4bit"))]
+
+
+def is_for_training(name):
+    return "qat" in name or name in TRAINING
+
+
+QCONFIGS = [
+    name for name in qconfig.__all__ if isinstance(getattr(qconfig, name), QConfig) and not is_for_training(name)
+]
+
+
+@pytest.mark.parametrize("module", GRAPH_MODES)
+def test_every_name_is_here(torch_ao, module):
+    theirs = importlib.import_module(f"torch.ao.quantization.{module}").__all__
+    own = importlib.import_module(f"torchq.quantization.{module}")
+    missing = {name for name in theirs if not hasattr(own, name) and not is_for_training(name)}
+    assert missing == GRAPH_MODES[module]
+
+
+@pytest.mark.parametrize("module", ["observer", "qconfig", "qconfig_mapping", "quant_type"])
+def test_every_name_of_a_module_is_one_of_the_package(torch_ao, module):
+    own = importlib.import_module(f"torchq.quantization.{module}")
+    for name in importlib.import_module(f"torch.ao.quantization.{module}").__all__:
+        assert getattr(torchq.quantization, name, None) is getattr(own, name, None)
+
+
+@pytest.mark.parametrize("name", [*CLASSES, "ObserverBase", "UniformQuantizationObserverBase"])
+def test_arguments_have_the_order_and_defaults_of_torch_ao(torch_ao, name):
+    theirs = inspect.signature(getattr(torch_ao, name)).parameters.values()
+    own = inspect.signature(getattr(observer, name)).parameters.values()
+    positional = [(p.name, p.default) for p in own if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert positional == [(p.name, from_torch(p.default)) for p in theirs if p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
+@pytest.mark.parametrize("name", FACTORIES)
+def test_default_observer_has_the_settings_of_torch_aos(torch_ao, name):
+    assert settings_of(getattr(observer, name)()) == settings_of(getattr(torch_ao.observer, name)())
+
+
+@pytest.mark.parametrize("role", ["activation", "weight"])
+@pytest.mark.parametrize("name", QCONFIGS)
+def test_default_qconfig_has_the_settings_of_torch_aos(torch_ao, name, role):
+    theirs, own = getattr(torch_ao.qconfig, name), getattr(qconfig, name)
+    assert settings_of(getattr(own, role)()) == settings_of(getattr(theirs, role)())
+
+
+@pytest.mark.parametrize("backend", ["fbgemm", "x86", "onednn", "qnnpack"])
+@pytest.mark.parametrize("role", ["activation", "weight"])
+def test_backend_means_the_settings_of_torch_ao(torch_ao, backend, role):
+    theirs, own = torch_ao.get_default_qconfig(backend), qconfig.get_default_qconfig(backend)
+    assert settings_of(getattr(own, role)()) == settings_of(getattr(theirs, role)())
+
+
+@pytest.mark.parametrize("backend", ["fbgemm", "x86", "onednn", "qnnpack"])
+def test_mapping_has_the_entries_of_torch_aos(torch_ao, backend):
+    theirs = torch_ao.get_default_qconfig_mapping(backend)
+    own = torchq.quantization.get_default_qconfig_mapping(backend)
+    assert own.object_type_qconfigs.keys() == theirs.object_type_qconfigs.keys()
+    pairs = [(own.global_qconfig, theirs.global_qconfig)]
+    pairs += [(own.object_type_qconfigs[key], value) for key, value in theirs.object_type_qconfigs.items()]
+    for ours, other in pairs:
+        for role in ("activation", "weight"):
+            assert settings_of(getattr(ours, role)()) == settings_of(getattr(other, role)())
+
+
+@pytest.mark.filterwarnings("ignore:.*get_default_qconfig_dict. is deprecated:FutureWarning")
+def test_dictionary_has_the_keys_of_torch_aos(torch_ao):
+    theirs, own = torch_ao.get_default_qconfig_dict("x86"), torchq.quantization.get_default_qconfig_dict("x86")
+    assert own.keys() == theirs.keys()
+    assert [key for key, _ in own["object_type"]] == [key for key, _ in theirs["object_type"]]
+
+
+@pytest.mark.skipif(not hasattr(torch, "qint8"), reason="this torch has no quantized dtypes")
+def test_settings_are_compared():
+    assert settings_of(HistogramObserver()) != settings_of(HistogramObserver(dtype=torch.qint8))
