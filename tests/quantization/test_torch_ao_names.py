@@ -46,7 +46,7 @@ def test_every_name_is_here(torch_ao, module):
     theirs = importlib.import_module(f"torch.ao.quantization.{module}").__all__
     own = importlib.import_module(f"torchq.quantization.{module}")
     missing = {name for name in theirs if not hasattr(own, name) and not is_for_training(name)}
-    assert missing == GRAPH_MODES[module]
+    assert missing <= GRAPH_MODES[module]
 
 
 @pytest.mark.parametrize("module", ["observer", "qconfig", "qconfig_mapping", "quant_type"])

@@ -122,7 +122,7 @@ def run_rank(rank: int, folder: str) -> None:
         store=distributed.FileStore(str(Path(folder, "store")), WORLD_SIZE),
         rank=rank,
         world_size=WORLD_SIZE,
-        timeout=datetime.timedelta(seconds=60),
+        timeout=datetime.timedelta(minutes=5),
     )
     try:
         merged = {}
