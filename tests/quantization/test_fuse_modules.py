@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from torchq.nn import intrinsic
-from torchq.quantization import fuse_known_modules, fuse_modules
+from torchq.quantization import fuse_conv_bn, fuse_known_modules, fuse_modules, fuse_modules_qat
 
 
 def conv_net():
@@ -38,12 +38,84 @@ def test_folds_batch_norm(model, names, types):
     torch.testing.assert_close(fused(x), model(x))
 
 
+@pytest.mark.parametrize("fuse", [fuse_modules, fuse_modules_qat])
 @pytest.mark.parametrize(
-    ("first", "fused"), [(nn.Conv2d(3, 4, 3), intrinsic.ConvReLU2d), (nn.Linear(3, 4), intrinsic.LinearReLU)],
-    ids=["conv-relu", "linear-relu"],
-)  # fmt: skip
-def test_joins_relu(first, fused):
-    assert type(fuse_modules(nn.Sequential(first, nn.ReLU()), ["0", "1"])[0]) is fused
+    ("first", "fused"),
+    [
+        (nn.Conv1d(3, 4, 3), intrinsic.ConvReLU1d),
+        (nn.Conv2d(3, 4, 3), intrinsic.ConvReLU2d),
+        (nn.Conv3d(3, 4, 3), intrinsic.ConvReLU3d),
+        (nn.Linear(3, 4), intrinsic.LinearReLU),
+        (nn.BatchNorm2d(3), intrinsic.BNReLU2d),
+        (nn.BatchNorm3d(3), intrinsic.BNReLU3d),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_joins_relu(fuse, first, fused):
+    model = nn.Sequential(first, nn.ReLU())
+    assert [type(module) for module in fuse(model, ["0", "1"])] == [fused, nn.Identity]
+
+
+CONVS = {1: (nn.Conv1d, nn.BatchNorm1d), 2: (nn.Conv2d, nn.BatchNorm2d), 3: (nn.Conv3d, nn.BatchNorm3d)}
+
+
+def untrained_net(dim):
+    conv, bn = CONVS[dim]
+    return nn.Sequential(conv(3, 4, 3), bn(4), nn.ReLU())
+
+
+@pytest.mark.parametrize("dim", CONVS)
+def test_folds_batch_norm_of_any_dimension(dim):
+    model = untrained_net(dim)
+    model(torch.randn(8, 3, *[6] * dim))
+    x = torch.randn(2, 3, *[6] * dim)
+    fused = fuse_modules(model.eval(), ["0", "1", "2"])
+    assert type(fused[0]) is getattr(intrinsic, f"ConvReLU{dim}d")
+    torch.testing.assert_close(fused(x), model(x))
+
+
+@pytest.mark.parametrize("dim", CONVS)
+@pytest.mark.parametrize(("names", "container"), [(["0", "1"], "ConvBn"), (["0", "1", "2"], "ConvBnReLU")])
+def test_training_keeps_batch_norm_in_a_container(dim, names, container):
+    model = untrained_net(dim)
+    fused = fuse_modules_qat(model, names, inplace=True)
+    assert type(fused[0]) is getattr(intrinsic, f"{container}{dim}d")
+    assert fused[0][1].weight is model[0][1].weight
+    assert fused.training
+
+
+def test_training_keeps_batch_norm_behind_a_linear_layer():
+    model = linear_net().train()
+    fused = fuse_modules_qat(model, ["0", "1"])
+    assert type(fused[0]) is intrinsic.LinearBn1d
+    x = torch.randn(8, 3)
+    assert torch.equal(fused(x), model(x))
+
+
+def test_training_copies_unless_in_place():
+    model = conv_net().train()
+    assert fuse_modules_qat(model, ["0", "1", "2"]) is not model
+    assert type(model[0]) is nn.Conv2d
+
+
+@pytest.mark.parametrize(
+    ("bn", "message"),
+    [
+        (nn.BatchNorm2d(4).eval(), "must all be in the same mode, got BatchNorm2d: eval, Conv2d: train"),
+        (nn.BatchNorm2d(5), "BatchNorm2d has 5 features, the layer before it 4 channels"),
+        (nn.BatchNorm2d(4, affine=False), "must have affine=True and track_running_stats=True .* False and True"),
+        (nn.BatchNorm2d(4, track_running_stats=False), "must have affine=True .* True and False"),
+    ],
+    ids=["mode", "channels", "affine", "statistics"],
+)
+def test_batch_norm_that_cannot_be_trained_folded_is_an_error(bn, message):
+    with pytest.raises(ValueError, match=rf"cannot fuse \['0', '1'\]: .*{message}"):
+        fuse_modules_qat(nn.Sequential(nn.Conv2d(3, 4, 3), bn), ["0", "1"])
+
+
+def test_fuser_refuses_another_convolution():
+    with pytest.raises(NotImplementedError, match="cannot fuse ConvTranspose2d with batch norm; known are Conv1d"):
+        fuse_conv_bn(True, nn.ConvTranspose2d(3, 4, 3), nn.BatchNorm2d(4))
 
 
 def test_several_lists_name_nested_modules():
@@ -76,11 +148,6 @@ def test_unknown_name_is_an_error():
         fuse_modules(conv_net(), ["conv9", "1"])
 
 
-def test_quantization_aware_fusion_is_an_error():
-    with pytest.raises(ValueError, match="is_qat must be False"):
-        fuse_known_modules(list(conv_net()), is_qat=True)
-
-
 def test_outer_hooks_move_to_the_fused_module():
     model = conv_net()
     calls = []
@@ -101,9 +168,3 @@ def test_custom_fuser_goes_before_the_known():
     mapping = {"additional_fuser_method_mapping": {(nn.Linear, nn.Tanh): lambda is_qat, linear, tanh: linear}}
     fused = fuse_modules(nn.Sequential(nn.Linear(2, 2), nn.Tanh()), ["0", "1"], fuse_custom_config_dict=mapping)
     assert [type(module) for module in fused] == [nn.Linear, nn.Identity]
-
-
-@pytest.mark.parametrize("container", [intrinsic.ConvReLU2d, intrinsic.LinearReLU, intrinsic.ConvBn2d])
-def test_container_refuses_other_types(container):
-    with pytest.raises(TypeError, match=f"{container.__name__} takes .*, got \\(Tanh, ReLU\\)"):
-        container(nn.Tanh(), nn.ReLU())

@@ -6,6 +6,7 @@ from torchq.quantization.fuse_modules import (
     fuse_known_modules,
     fuse_linear_bn,
     fuse_modules,
+    fuse_modules_qat,
 )
 from torchq.quantization.observer import (
     FixedQParamsObserver,
@@ -138,6 +139,7 @@ __all__ = [
     "fuse_known_modules",
     "fuse_linear_bn",
     "fuse_modules",
+    "fuse_modules_qat",
     "get_default_dynamic_quant_module_mappings",
     "get_default_qconfig",
     "get_default_qconfig_dict",

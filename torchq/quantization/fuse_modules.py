@@ -15,65 +15,123 @@ from torchq.quantization.hooks import has_user_hooks, move_forward_hooks, move_f
 _Fuser = Callable[..., nn.Module]
 
 
-def fuse_conv_bn(is_qat: bool, conv: nn.Conv2d, bn: nn.BatchNorm2d) -> nn.Conv2d:
-    """Folds a batch norm in eval mode into the convolution before it.
+def fuse_conv_bn(is_qat: bool, conv: nn.Module, bn: nn.Module) -> nn.Module:
+    """Joins a convolution and the batch norm behind it.
 
     Args:
-        is_qat: must be False.
-        conv: the convolution.
-        bn: the batch norm behind it.
+        is_qat: keep both, in a container that ``prepare_qat`` knows; else fold the batch norm into the convolution.
+        conv: a 1d, 2d or 3d convolution.
+        bn: the batch norm of its dimension.
+
+    Returns:
+        ``intrinsic.ConvBn1d``, ``2d`` or ``3d`` if ``is_qat``, else a convolution.
 
     Raises:
-        ValueError: if ``is_qat``, or if a module is in training mode, where batch norm uses other statistics.
+        ValueError: if ``is_qat``, and the modules cannot be trained as one (modes or channels differ, or the batch
+            norm has no parameters or running statistics); if not, and one is in training mode, where batch norm uses
+            other statistics.
     """
-    _require_eval(is_qat, conv, bn)
+    if is_qat:
+        _require_trainable(conv.out_channels, bn, conv)
+        return _container(_CONV_BN, conv)(conv, bn)
+    _require_eval(conv, bn)
     return fuse_conv_bn_eval(conv, bn)
 
 
-def fuse_conv_bn_relu(is_qat: bool, conv: nn.Conv2d, bn: nn.BatchNorm2d, relu: nn.ReLU) -> intrinsic.ConvReLU2d:
-    """Folds a batch norm in eval mode into the convolution before it and adds the relu behind it.
+def fuse_conv_bn_relu(is_qat: bool, conv: nn.Module, bn: nn.Module, relu: nn.ReLU) -> nn.Module:
+    """Joins a convolution, the batch norm behind it and the relu behind that.
 
     Args:
-        is_qat: must be False.
-        conv: the convolution.
-        bn: the batch norm behind it.
-        relu: the relu behind that.
+        is_qat: keep all, in a container that ``prepare_qat`` knows; else fold the batch norm into the convolution.
+        conv: a 1d, 2d or 3d convolution.
+        bn: the batch norm of its dimension.
+        relu: the relu.
+
+    Returns:
+        ``intrinsic.ConvBnReLU1d``, ``2d`` or ``3d`` if ``is_qat``, else ``ConvReLU1d``, ``2d`` or ``3d``.
 
     Raises:
-        ValueError: if ``is_qat``, or if a module is in training mode.
+        ValueError: as ``fuse_conv_bn``.
     """
-    return intrinsic.ConvReLU2d(fuse_conv_bn(is_qat, conv, bn), relu)
+    if is_qat:
+        _require_trainable(conv.out_channels, bn, conv, relu)
+        return _container(_CONV_BN_RELU, conv)(conv, bn, relu)
+    return _container(_CONV_RELU, conv)(fuse_conv_bn(is_qat, conv, bn), relu)
 
 
-def fuse_linear_bn(is_qat: bool, linear: nn.Linear, bn: nn.BatchNorm1d) -> nn.Linear:
-    """Folds a batch norm in eval mode into the linear layer before it.
+def fuse_linear_bn(is_qat: bool, linear: nn.Linear, bn: nn.BatchNorm1d) -> nn.Module:
+    """Joins a linear layer and the batch norm behind it.
 
     Args:
-        is_qat: must be False.
+        is_qat: keep both, in a container that ``prepare_qat`` knows; else fold the batch norm into the linear layer.
         linear: the linear layer.
-        bn: the batch norm behind it.
+        bn: the batch norm.
+
+    Returns:
+        ``intrinsic.LinearBn1d`` if ``is_qat``, else a linear layer.
 
     Raises:
-        ValueError: if ``is_qat``, or if a module is in training mode.
+        ValueError: as ``fuse_conv_bn``.
     """
-    _require_eval(is_qat, linear, bn)
+    if is_qat:
+        _require_trainable(linear.out_features, bn, linear)
+        return intrinsic.LinearBn1d(linear, bn)
+    _require_eval(linear, bn)
     return fuse_linear_bn_eval(linear, bn)
 
 
-def _require_eval(is_qat: bool, *modules: nn.Module) -> None:
-    if is_qat:
-        raise ValueError("torchq fuses for inference only: is_qat must be False")
+def _require_eval(*modules: nn.Module) -> None:
     training = [type(module).__name__ for module in modules if module.training]
     if training:
         raise ValueError(f"{' and '.join(training)} in training mode: call model.eval() before folding batch norm")
 
 
+def _require_trainable(channels: int, bn: nn.Module, *others: nn.Module) -> None:
+    if len({module.training for module in (bn, *others)}) > 1:
+        modes = ", ".join(f"{type(m).__name__}: {'train' if m.training else 'eval'}" for m in (bn, *others))
+        raise ValueError(f"modules that are trained as one must all be in the same mode, got {modes}")
+    if bn.num_features != channels:
+        raise ValueError(f"{type(bn).__name__} has {bn.num_features} features, the layer before it {channels} channels")
+    if not (bn.affine and bn.track_running_stats):
+        raise ValueError(
+            f"{type(bn).__name__} must have affine=True and track_running_stats=True to be folded into the layer "
+            f"before it, got {bn.affine} and {bn.track_running_stats}"
+        )
+
+
+def _container(containers: dict[type[nn.Module], type[nn.Module]], conv: nn.Module) -> type[nn.Module]:
+    found = type_before_parametrizations(conv)
+    if found not in containers:
+        known = ", ".join(t.__name__ for t in containers)
+        raise NotImplementedError(f"cannot fuse {found.__name__} with batch norm; known are {known}")
+    return containers[found]
+
+
+def _joiner(container: type[nn.Module]) -> _Fuser:
+    """Returns a fuser that puts the modules into a container, in training as for inference."""
+    return lambda is_qat, *modules: container(*modules)
+
+
+_CONV_BN = {nn.Conv1d: intrinsic.ConvBn1d, nn.Conv2d: intrinsic.ConvBn2d, nn.Conv3d: intrinsic.ConvBn3d}
+_CONV_BN_RELU = {
+    nn.Conv1d: intrinsic.ConvBnReLU1d,
+    nn.Conv2d: intrinsic.ConvBnReLU2d,
+    nn.Conv3d: intrinsic.ConvBnReLU3d,
+}
+_CONV_RELU = {nn.Conv1d: intrinsic.ConvReLU1d, nn.Conv2d: intrinsic.ConvReLU2d, nn.Conv3d: intrinsic.ConvReLU3d}
+
 _FUSERS: dict[tuple[type, ...], _Fuser] = {
+    (nn.Conv1d, nn.BatchNorm1d): fuse_conv_bn,
+    (nn.Conv1d, nn.BatchNorm1d, nn.ReLU): fuse_conv_bn_relu,
     (nn.Conv2d, nn.BatchNorm2d): fuse_conv_bn,
     (nn.Conv2d, nn.BatchNorm2d, nn.ReLU): fuse_conv_bn_relu,
-    (nn.Conv2d, nn.ReLU): lambda is_qat, conv, relu: intrinsic.ConvReLU2d(conv, relu),
+    (nn.Conv3d, nn.BatchNorm3d): fuse_conv_bn,
+    (nn.Conv3d, nn.BatchNorm3d, nn.ReLU): fuse_conv_bn_relu,
+    **{(conv, nn.ReLU): _joiner(container) for conv, container in _CONV_RELU.items()},
     (nn.Linear, nn.BatchNorm1d): fuse_linear_bn,
-    (nn.Linear, nn.ReLU): lambda is_qat, linear, relu: intrinsic.LinearReLU(linear, relu),
+    (nn.Linear, nn.ReLU): _joiner(intrinsic.LinearReLU),
+    (nn.BatchNorm2d, nn.ReLU): _joiner(intrinsic.BNReLU2d),
+    (nn.BatchNorm3d, nn.ReLU): _joiner(intrinsic.BNReLU3d),
 }
 
 
@@ -84,12 +142,13 @@ def fuse_known_modules(
 ) -> list[nn.Module]:
     """Returns replacements for modules that run one after another.
 
-    Known are conv + bn, conv + bn + relu, conv + relu, linear + bn and linear + relu, for ``nn.Conv2d`` and
-    ``nn.Linear``. The fused module gets the first module's forward pre-hooks and the last one's forward hooks.
+    Known are conv + bn, conv + bn + relu and conv + relu in 1, 2 and 3 dimensions, linear + bn, linear + relu, and
+    bn + relu in 2 and 3 dimensions. The fused module gets the first module's forward pre-hooks and the last one's
+    forward hooks.
 
     Args:
         mod_list: the modules in the order in which they run.
-        is_qat: must be False when batch norm is involved.
+        is_qat: keep batch norm, for quantization-aware training, instead of folding it.
         additional_fuser_method_mapping: types to a function of ``is_qat`` and the modules; goes before the known.
 
     Returns:
@@ -97,7 +156,8 @@ def fuse_known_modules(
 
     Raises:
         NotImplementedError: if the types are no known pattern.
-        ValueError: if a module is in training mode, or has hooks between the modules, which fusion would drop.
+        ValueError: if batch norm cannot be folded or kept (see ``fuse_conv_bn``), or if there are hooks between the
+            modules, which fusion would drop.
     """
     types = tuple(type_before_parametrizations(module) for module in mod_list)
     fusers = {**_FUSERS, **(additional_fuser_method_mapping or {})}
@@ -158,6 +218,51 @@ def fuse_modules(
           (1): ReLU()
         )
     """
+    return _fuse(model, modules_to_fuse, False, inplace, fuser_func, fuse_custom_config_dict)
+
+
+def fuse_modules_qat(
+    model: nn.Module,
+    modules_to_fuse: Sequence[str] | Sequence[Sequence[str]],
+    inplace: bool = False,
+    fuser_func: Callable[..., list[nn.Module]] = fuse_known_modules,
+    fuse_custom_config_dict: dict[str, Any] | None = None,
+) -> nn.Module:
+    """Fuses lists of modules of a model for quantization-aware training, where batch norm goes on learning.
+
+    As ``fuse_modules``, but a batch norm is kept, in a container with the layer before it, for ``prepare_qat``.
+
+    Args:
+        model: in training mode.
+        modules_to_fuse: one list of qualified names, or several, in the order in which they run.
+        inplace: change ``model`` instead of a copy.
+        fuser_func: maps the modules, ``is_qat=True`` and the additional mapping to their replacements.
+        fuse_custom_config_dict: its entry ``"additional_fuser_method_mapping"`` is given to ``fuser_func``.
+
+    Returns:
+        The fused model: ``model`` itself if ``inplace``, else a copy.
+
+    Raises:
+        AttributeError: if a name is no submodule of the model.
+        NotImplementedError: if the types of a list are no known pattern; the message names the list.
+        ValueError: if a list cannot be fused; the message names the list.
+
+    Example:
+        >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU()).train()
+        >>> type(fuse_modules_qat(model, ["0", "1", "2"])[0]).__name__
+        'ConvBnReLU2d'
+    """
+    return _fuse(model, modules_to_fuse, True, inplace, fuser_func, fuse_custom_config_dict)
+
+
+def _fuse(
+    model: nn.Module,
+    modules_to_fuse: Sequence[str] | Sequence[Sequence[str]],
+    is_qat: bool,
+    inplace: bool,
+    fuser_func: Callable[..., list[nn.Module]],
+    fuse_custom_config_dict: dict[str, Any] | None,
+) -> nn.Module:
     if not inplace:
         model = copy.deepcopy(model)
     lists = [modules_to_fuse] if all(isinstance(name, str) for name in modules_to_fuse) else modules_to_fuse
@@ -165,7 +270,7 @@ def fuse_modules(
     for names in lists:
         modules = [model.get_submodule(name) for name in names]
         try:
-            fused = fuser_func(modules, False, additional)
+            fused = fuser_func(modules, is_qat, additional)
         except (NotImplementedError, ValueError) as error:
             raise type(error)(f"cannot fuse {list(names)}: {error}") from error
         for name, module in zip(names, fused, strict=True):

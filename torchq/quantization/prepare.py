@@ -115,7 +115,7 @@ def prepare(
         if isinstance(module, FusedModule) and type(module) not in observed | containers:
             raise ValueError(
                 f"{name!r} is a {type(module).__name__}, which cannot be quantized: fold batch norm with fuse_modules "
-                "in eval mode, or set its qconfig to None"
+                "in eval mode, train it with prepare_qat, or set its qconfig to None"
             )
         observer = module.qconfig.activation()
         if isinstance(observer, ObserverBase):

@@ -1,5 +1,43 @@
 """Float modules that run in sequence and become one quantized module."""
 
-from torchq.nn.intrinsic.fused import ConvBn2d, ConvBnReLU2d, ConvReLU2d, FusedModule, LinearReLU
+from torchq.nn.intrinsic.fused import (
+    BNReLU2d,
+    BNReLU3d,
+    ConvAdd2d,
+    ConvAddReLU2d,
+    ConvBn1d,
+    ConvBn2d,
+    ConvBn3d,
+    ConvBnReLU1d,
+    ConvBnReLU2d,
+    ConvBnReLU3d,
+    ConvReLU1d,
+    ConvReLU2d,
+    ConvReLU3d,
+    FusedModule,
+    LinearBn1d,
+    LinearLeakyReLU,
+    LinearReLU,
+    LinearTanh,
+)
 
-__all__ = ["ConvBn2d", "ConvBnReLU2d", "ConvReLU2d", "FusedModule", "LinearReLU"]
+__all__ = [
+    "BNReLU2d",
+    "BNReLU3d",
+    "ConvAdd2d",
+    "ConvAddReLU2d",
+    "ConvBn1d",
+    "ConvBn2d",
+    "ConvBn3d",
+    "ConvBnReLU1d",
+    "ConvBnReLU2d",
+    "ConvBnReLU3d",
+    "ConvReLU1d",
+    "ConvReLU2d",
+    "ConvReLU3d",
+    "FusedModule",
+    "LinearBn1d",
+    "LinearLeakyReLU",
+    "LinearReLU",
+    "LinearTanh",
+]
