@@ -32,7 +32,12 @@ SETTINGS += ("ch_axis", "averaging_constant", "bins", "custom_op", "scale", "zer
 
 
 def settings_of(observer):
-    """Returns an observer's class by name and all its settings, torch's dtypes and schemes as torchq's."""
+    """Returns the settings of an observer, or of a fake quantizer and its observer, and the name of the class.
+
+    torch's dtypes and schemes come as torchq's.
+    """
     found = {name: getattr(observer, name) for name in SETTINGS if hasattr(observer, name)}
     plain = {name: value.tolist() if isinstance(value, torch.Tensor) else value for name, value in found.items()}
-    return {"class": type(observer).__name__, **{name: from_torch(value) for name, value in plain.items()}}
+    settings = {"class": type(observer).__name__, **{name: from_torch(value) for name, value in plain.items()}}
+    inner = getattr(observer, "activation_post_process", None)
+    return settings if inner is None else {**settings, "observer": settings_of(inner)}

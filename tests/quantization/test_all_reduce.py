@@ -82,6 +82,11 @@ def test_all_observers_of_a_model_are_merged(ranks):
     assert ranks[0]["model"]["stub.activation_post_process.max_val"] == 2
 
 
+def test_fake_quantizers_round_with_what_was_merged(ranks):
+    # Ranges [0, 1] and [0, 2]: their mean, on 256 integers.
+    assert ranks[0]["model"]["fake.activation_post_process.scale"].item() == pytest.approx(1.5 / 255)
+
+
 def _parameters(state):
     return {name: value for name, value in state.items() if "activation_post_process" not in name}
 
@@ -96,7 +101,8 @@ def test_recorded_tensors_stay_with_their_rank(ranks):
         ("silent-observer", "RuntimeError: never saw data on any rank: MinMaxObserver; run the prepared model"),
         (
             "silent-model",
-            "RuntimeError: never saw data on any rank: stub.activation_post_process, linear.activation_post_process;",
+            "RuntimeError: never saw data on any rank: stub.activation_post_process, "
+            "fake.activation_post_process.activation_post_process, linear.activation_post_process;",
         ),
         (
             "channels",

@@ -1,4 +1,4 @@
-"""Every name that torch.ao exports for observers and qconfigs is here, with its arguments, defaults and settings."""
+"""Names that torch.ao exports for observers, fake quantizers and qconfigs: all here, with arguments and settings."""
 
 import importlib
 import inspect
@@ -9,7 +9,7 @@ import torch
 import torchq
 from quantization.observing import settings_of
 from torchq.dtypes import from_torch
-from torchq.quantization import HistogramObserver, QConfig, observer, qconfig
+from torchq.quantization import HistogramObserver, QConfig, fake_quantize, observer, qconfig
 
 # What torch.ao has for its graph modes: patterns of traced graphs, and torchao's observers, whose home that is.
 GRAPH_MODES = {
@@ -17,6 +17,7 @@ GRAPH_MODES = {
         *{"AffineQuantizedObserverBase", "Granularity", "MappingType", "PerAxis", "PerBlock", "PerGroup", "PerRow"},
         *{"PerTensor", "PerToken", "TorchAODType", "ZeroPointDomain", "get_block_size"},
     },
+    "fake_quantize": set(),
     "qconfig": set(),
     "qconfig_mapping": set(),
     "quant_type": set(),
@@ -25,31 +26,24 @@ GRAPH_MODES = {
         "get_swapped_custom_module_class",
     },
 }
-# Quantization-aware training; the last two quantize nothing by themselves, but are made of fake quantizers too.
-TRAINING = {"default_weight_only_qconfig", "default_activation_only_qconfig"}
-
 CLASSES = [name for name in observer.__all__ if name.endswith("Observer")]
 FACTORIES = [name for name in observer.__all__ if name.endswith(("_observer", "_127", "_4bit"))]
 
 
-def is_for_training(name):
-    return "qat" in name or name in TRAINING
-
-
-QCONFIGS = [
-    name for name in qconfig.__all__ if isinstance(getattr(qconfig, name), QConfig) and not is_for_training(name)
-]
+QCONFIGS = [name for name in qconfig.__all__ if isinstance(getattr(qconfig, name), QConfig)]
+FAKE_QUANTIZERS = [name for name in fake_quantize.__all__ if name.startswith(("default_", "fused_"))]
+BACKENDS = ["fbgemm", "x86", "onednn", "qnnpack"]
 
 
 @pytest.mark.parametrize("module", GRAPH_MODES)
 def test_every_name_is_here(torch_ao, module):
     theirs = importlib.import_module(f"torch.ao.quantization.{module}").__all__
     own = importlib.import_module(f"torchq.quantization.{module}")
-    missing = {name for name in theirs if not hasattr(own, name) and not is_for_training(name)}
+    missing = {name for name in theirs if not hasattr(own, name)}
     assert missing <= GRAPH_MODES[module]
 
 
-@pytest.mark.parametrize("module", ["observer", "qconfig", "qconfig_mapping", "quant_type"])
+@pytest.mark.parametrize("module", ["observer", "fake_quantize", "qconfig", "qconfig_mapping", "quant_type"])
 def test_every_name_of_a_module_is_one_of_the_package(torch_ao, module):
     own = importlib.import_module(f"torchq.quantization.{module}")
     for name in importlib.import_module(f"torch.ao.quantization.{module}").__all__:
@@ -69,6 +63,11 @@ def test_default_observer_has_the_settings_of_torch_aos(torch_ao, name):
     assert settings_of(getattr(observer, name)()) == settings_of(getattr(torch_ao.observer, name)())
 
 
+@pytest.mark.parametrize("name", FAKE_QUANTIZERS)
+def test_default_fake_quantizer_has_the_settings_of_torch_aos(torch_ao, name):
+    assert settings_of(getattr(fake_quantize, name)()) == settings_of(getattr(torch_ao.fake_quantize, name)())
+
+
 @pytest.mark.parametrize("role", ["activation", "weight"])
 @pytest.mark.parametrize("name", QCONFIGS)
 def test_default_qconfig_has_the_settings_of_torch_aos(torch_ao, name, role):
@@ -76,17 +75,19 @@ def test_default_qconfig_has_the_settings_of_torch_aos(torch_ao, name, role):
     assert settings_of(getattr(own, role)()) == settings_of(getattr(theirs, role)())
 
 
-@pytest.mark.parametrize("backend", ["fbgemm", "x86", "onednn", "qnnpack"])
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("use", "version"), [("", 0), ("qat_", 0), ("qat_", 1)])
 @pytest.mark.parametrize("role", ["activation", "weight"])
-def test_backend_means_the_settings_of_torch_ao(torch_ao, backend, role):
-    theirs, own = torch_ao.get_default_qconfig(backend), qconfig.get_default_qconfig(backend)
+def test_backend_means_the_settings_of_torch_ao(torch_ao, backend, use, version, role):
+    theirs, own = (getattr(library, f"get_default_{use}qconfig")(backend, version) for library in (torch_ao, qconfig))
     assert settings_of(getattr(own, role)()) == settings_of(getattr(theirs, role)())
 
 
-@pytest.mark.parametrize("backend", ["fbgemm", "x86", "onednn", "qnnpack"])
-def test_mapping_has_the_entries_of_torch_aos(torch_ao, backend):
-    theirs = torch_ao.get_default_qconfig_mapping(backend)
-    own = torchq.quantization.get_default_qconfig_mapping(backend)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("use", "version"), [("", 0), ("qat_", 0), ("qat_", 1)])
+def test_mapping_has_the_entries_of_torch_aos(torch_ao, backend, use, version):
+    get = f"get_default_{use}qconfig_mapping"
+    theirs, own = (getattr(library, get)(backend, version) for library in (torch_ao, torchq.quantization))
     assert own.object_type_qconfigs.keys() == theirs.object_type_qconfigs.keys()
     pairs = [(own.global_qconfig, theirs.global_qconfig)]
     pairs += [(own.object_type_qconfigs[key], value) for key, value in theirs.object_type_qconfigs.items()]
@@ -95,9 +96,10 @@ def test_mapping_has_the_entries_of_torch_aos(torch_ao, backend):
             assert settings_of(getattr(ours, role)()) == settings_of(getattr(other, role)())
 
 
-@pytest.mark.filterwarnings("ignore:.*get_default_qconfig_dict. is deprecated:FutureWarning")
-def test_dictionary_has_the_keys_of_torch_aos(torch_ao):
-    theirs, own = torch_ao.get_default_qconfig_dict("x86"), torchq.quantization.get_default_qconfig_dict("x86")
+@pytest.mark.filterwarnings("ignore:.*qconfig_dict. is deprecated:FutureWarning")
+@pytest.mark.parametrize("get", ["get_default_qconfig_dict", "get_default_qat_qconfig_dict"])
+def test_dictionary_has_the_keys_of_torch_aos(torch_ao, get):
+    theirs, own = (getattr(library, get)("x86") for library in (torch_ao, torchq.quantization))
     assert own.keys() == theirs.keys()
     assert [key for key, _ in own["object_type"]] == [key for key, _ in theirs["object_type"]]
 

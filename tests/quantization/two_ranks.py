@@ -22,6 +22,7 @@ from torchq.quantization import (
     RecordingObserver,
     all_reduce_observers,
     default_fixed_qparams_range_0to1_observer,
+    default_fused_act_fake_quant,
     default_placeholder_observer,
     default_weight_observer,
     prepare,
@@ -71,9 +72,11 @@ def seen(name: str, batches: list[torch.Tensor]) -> ObserverBase:
 
 def model() -> nn.Module:
     """Returns a prepared model, with observers that have nothing to merge beside others."""
-    net = nn.ModuleDict({"stub": QuantStub(), "linear": nn.Linear(4, 2), "debug": QuantStub(), "fixed": QuantStub()})
+    stubs = {name: QuantStub() for name in ("stub", "debug", "fixed", "fake")}
+    net = nn.ModuleDict({**stubs, "linear": nn.Linear(4, 2)})
     net.qconfig = QConfig(activation=HistogramObserver, weight=default_weight_observer)
-    for name, factory in (("debug", RecordingObserver), ("fixed", default_fixed_qparams_range_0to1_observer)):
+    fixed = default_fixed_qparams_range_0to1_observer
+    for name, factory in (("debug", RecordingObserver), ("fixed", fixed), ("fake", default_fused_act_fake_quant)):
         net[name].qconfig = QConfig(activation=factory, weight=default_weight_observer)
     return prepare(net.eval())
 

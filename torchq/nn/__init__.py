@@ -1,6 +1,7 @@
-"""Quantized modules, under torch.ao.nn's names."""
+"""Quantized modules, and modules for quantization-aware training, under torch.ao.nn's names."""
 
-from torchq.nn import intrinsic, quantized
+from torchq.nn import intrinsic, qat, quantized
+from torchq.nn.intrinsic import qat as _intrinsic_qat  # noqa: F401 torchq.nn.intrinsic.qat resolves
 from torchq.nn.intrinsic import quantized as _intrinsic_quantized  # noqa: F401 torchq.nn.intrinsic.quantized resolves
 
-__all__ = ["intrinsic", "quantized"]
+__all__ = ["intrinsic", "qat", "quantized"]

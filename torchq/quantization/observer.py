@@ -20,6 +20,7 @@ from torchq.dtypes import (
     quint8,
 )
 from torchq.quantization import reduction
+from torchq.quantization.fake_quantize_base import FakeQuantizeBase
 from torchq.quantization.histogram_observer import HistogramObserver
 from torchq.quantization.observer_base import ObserverBase, ObserverFactory, UniformQuantizationObserverBase
 from torchq.quantization.passive_observers import (
@@ -104,6 +105,10 @@ def load_observer_state_dict(mod: nn.Module, obs_dict: dict[str, torch.Tensor]) 
         RuntimeError: if ``obs_dict`` lacks an observer of the model, has one too many, or one does not fit.
     """
     result = mod.load_state_dict(obs_dict, strict=False)
+    for name, module in mod.named_modules():
+        # torch.ao's idea of an observer's state leaves out the scales of fake-quantized weights.
+        if isinstance(module, FakeQuantizeBase) and f"{name}.scale" not in obs_dict:
+            module.update_qparams()
     missing = [name for name in result.missing_keys if _ATTRIBUTE in name]
     if missing or result.unexpected_keys:
         raise RuntimeError(
@@ -141,11 +146,14 @@ def all_reduce_observers(model: nn.Module, group: "torch.distributed.ProcessGrou
     if not observers:
         raise ValueError(f"{type(model).__name__} has no observers: call prepare first")
     reduction.all_reduce(observers, group)
+    for module in model.modules():
+        if isinstance(module, FakeQuantizeBase):
+            module.update_qparams()
 
 
 def _is_activation_post_process(module: Any) -> bool:
-    """Returns whether a module is an observer; torch.ao's name for the question."""
-    return isinstance(module, ObserverBase)
+    """Returns whether a module is an observer or a fake quantizer; torch.ao's name for the question."""
+    return isinstance(module, ObserverBase | FakeQuantizeBase)
 
 
 default_observer = MinMaxObserver.with_args(quant_min=0, quant_max=127)

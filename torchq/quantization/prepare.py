@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from torchq.nn.intrinsic import FusedModule
+from torchq.nn.qat import QATModule
 from torchq.nn.quantized import FloatFunctional
 from torchq.quantization.hooks import add_observer, has_observer
 from torchq.quantization.observer import ObserverBase
@@ -72,8 +73,8 @@ def prepare(
 ) -> nn.Module:
     """Adds observers to a model whose modules have a ``qconfig``; the next step is to run calibration data.
 
-    An observer watches a module's output, through a forward hook that goes before the module's other hooks.
-    Modules whose qconfig is None stay as they are.
+    An observer watches a module's output, through a forward hook that goes before the module's other hooks; what was
+    made for dynamic quantization-aware training has its input observed. Modules whose qconfig is None stay as they are.
 
     Args:
         model: float, in eval mode for post-training quantization.
@@ -118,11 +119,19 @@ def prepare(
                 "in eval mode, train it with prepare_qat, or set its qconfig to None"
             )
         observer = module.qconfig.activation()
-        if isinstance(observer, ObserverBase):
-            observer.module_name = name or type(model).__name__
+        label = name or type(model).__name__
+        _name_observers(module, f"{label}.weight")
+        _name_observers(observer, label)
         observer.to(device_of(module) or device_of(model))
         add_observer(module, observer)
     return model
+
+
+def _name_observers(module: nn.Module, name: str) -> None:
+    """Tells an observer, or those in a fake quantizer, what they observe."""
+    for part in module.modules():
+        if isinstance(part, ObserverBase):
+            part.module_name = name
 
 
 def _observed_modules(
@@ -134,7 +143,7 @@ def _observed_modules(
         if module in inside:
             continue
         kind = type_before_parametrizations(module)
-        unit = isinstance(module, FloatFunctional | FusedModule) or kind in containers
+        unit = isinstance(module, FloatFunctional | FusedModule | QATModule) or kind in containers
         if unit or (has_no_children_ignoring_parametrizations(module) and kind in observed):
             inside.update(module.modules())
             yield name, module

@@ -7,9 +7,25 @@ import torch
 from torch import nn
 
 from torchq.dtypes import qint8
+from torchq.quantization.fake_quantize import (
+    FakeQuantize,
+    FusedMovingAvgObsFakeQuantize,
+    default_dynamic_fake_quant,
+    default_embedding_fake_quant,
+    default_embedding_fake_quant_4bit,
+    default_fake_quant,
+    default_fused_act_fake_quant,
+    default_fused_per_channel_wt_fake_quant,
+    default_fused_wt_fake_quant,
+    default_per_channel_weight_fake_quant,
+    default_weight_fake_quant,
+    fused_per_channel_wt_fake_quant_range_neg_127_to_127,
+    fused_wt_fake_quant_range_neg_127_to_127,
+)
 from torchq.quantization.observer import (
     HistogramObserver,
     MinMaxObserver,
+    MovingAverageMinMaxObserver,
     NoopObserver,
     ObserverFactory,
     PerChannelMinMaxObserver,
@@ -34,18 +50,29 @@ __all__ = [
     "activation_is_memoryless",
     "add_module_to_qconfig_obs_ctr",
     "assert_valid_qconfig",
+    "default_activation_only_qconfig",
     "default_debug_qconfig",
+    "default_dynamic_qat_qconfig",
     "default_dynamic_qconfig",
+    "default_embedding_qat_qconfig",
+    "default_embedding_qat_qconfig_4bit",
     "default_per_channel_qconfig",
+    "default_per_channel_symmetric_qnnpack_qat_qconfig",
     "default_per_channel_symmetric_qnnpack_qconfig",
+    "default_qat_qconfig",
+    "default_qat_qconfig_v2",
     "default_qconfig",
     "default_quint8_weight_qconfig",
     "default_reuse_input_qconfig",
+    "default_symmetric_qnnpack_qat_qconfig",
     "default_symmetric_qnnpack_qconfig",
+    "default_weight_only_qconfig",
     "float16_dynamic_qconfig",
     "float16_static_qconfig",
     "float_qparams_weight_only_qconfig",
     "float_qparams_weight_only_qconfig_4bit",
+    "get_default_qat_qconfig",
+    "get_default_qat_qconfig_dict",
     "get_default_qconfig",
     "get_default_qconfig_dict",
     "obs_or_fq_ctr_equals",
@@ -294,3 +321,80 @@ _activation_is_memoryless = activation_is_memoryless
 _add_module_to_qconfig_obs_ctr = add_module_to_qconfig_obs_ctr
 _assert_valid_qconfig = assert_valid_qconfig
 _obs_or_fq_ctr_equals = obs_or_fq_ctr_equals
+default_qat_qconfig = QConfig(activation=default_fake_quant, weight=default_weight_fake_quant)
+default_qat_qconfig_v2 = QConfig(activation=default_fused_act_fake_quant, weight=default_fused_wt_fake_quant)
+default_dynamic_qat_qconfig = QConfig(activation=default_dynamic_fake_quant, weight=default_weight_fake_quant)
+default_weight_only_qconfig = QConfig(activation=nn.Identity, weight=default_weight_fake_quant)
+default_activation_only_qconfig = QConfig(activation=default_fake_quant, weight=nn.Identity)
+default_embedding_qat_qconfig = QConfig(
+    activation=NoopObserver.with_args(dtype=torch.float32), weight=default_embedding_fake_quant
+)
+default_embedding_qat_qconfig_4bit = QConfig(
+    activation=NoopObserver.with_args(dtype=torch.float32), weight=default_embedding_fake_quant_4bit
+)
+_symmetric_qnnpack_activation = FusedMovingAvgObsFakeQuantize.with_args(
+    observer=MovingAverageMinMaxObserver, quant_min=-128, quant_max=127, dtype=qint8, reduce_range=False, eps=2**-12
+)
+default_symmetric_qnnpack_qat_qconfig = QConfig(
+    activation=_symmetric_qnnpack_activation, weight=fused_wt_fake_quant_range_neg_127_to_127
+)
+default_per_channel_symmetric_qnnpack_qat_qconfig = QConfig(
+    activation=_symmetric_qnnpack_activation, weight=fused_per_channel_wt_fake_quant_range_neg_127_to_127
+)
+
+# Version -> (activations, weights per tensor, weights per channel), as torch.ao has them.
+_QAT_VERSIONS = {
+    0: (FakeQuantize, default_weight_fake_quant, default_per_channel_weight_fake_quant),
+    1: (FusedMovingAvgObsFakeQuantize, default_fused_wt_fake_quant, default_fused_per_channel_wt_fake_quant),
+}
+# Backend name -> (reduce_range of the activations, whether weights have a scale per channel), as torch.ao has them.
+_QAT_BACKENDS = {"fbgemm": (True, True), "x86": (True, True), "onednn": (False, True), "qnnpack": (False, False)}
+
+
+def get_default_qat_qconfig(backend: str | None = None, version: int = 1) -> QConfig:
+    """Returns the settings for quantization-aware training.
+
+    Without a backend they are torchq's own: moving averages of the range on the full 8 bits (``quint8``) for
+    activations, and symmetric ``qint8`` per output channel for weights, whose range is that of the present weight,
+    so that none of it is cut off. A backend's name gives torch.ao's settings for it, where the range of a weight is a
+    moving average too; the default argument is ``"x86"`` there, with 7-bit activations.
+
+    Args:
+        backend: None, ``"fbgemm"``, ``"x86"``, ``"onednn"`` or ``"qnnpack"``.
+        version: 1 for ``FusedMovingAvgObsFakeQuantize``, 0 for ``FakeQuantize``; both compute the same.
+
+    Raises:
+        ValueError: for another backend or version.
+
+    Example:
+        >>> get_default_qat_qconfig().activation().activation_post_process.quant_max
+        255
+    """
+    if version not in _QAT_VERSIONS:
+        raise ValueError(f"version must be 0 or 1, got {version!r}")
+    activation, per_tensor, per_channel = _QAT_VERSIONS[version]
+    arguments = {"observer": MovingAverageMinMaxObserver, "quant_min": 0, "quant_max": 255}
+    if backend is None:
+        return QConfig(activation.with_args(**arguments), per_channel.with_args(averaging_constant=1))
+    if backend not in _QAT_BACKENDS:
+        raise ValueError(f"backend must be None or one of {', '.join(map(repr, _QAT_BACKENDS))}, got {backend!r}")
+    reduce_range, weight_per_channel = _QAT_BACKENDS[backend]
+    return QConfig(
+        activation.with_args(**arguments, reduce_range=reduce_range), per_channel if weight_per_channel else per_tensor
+    )
+
+
+def get_default_qat_qconfig_dict(backend: str | None = None, version: int = 1) -> dict[str, Any]:
+    """Returns ``get_default_qat_qconfig_mapping(backend, version)`` as a dictionary.
+
+    Args:
+        backend: see ``get_default_qat_qconfig``.
+        version: 0 or 1.
+
+    Raises:
+        ValueError: for another backend or version.
+    """
+    # As get_default_qconfig_dict.
+    from torchq.quantization.qconfig_mapping import get_default_qat_qconfig_mapping
+
+    return get_default_qat_qconfig_mapping(backend, version).to_dict()

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from torchq.quantization.fake_quantize import FixedQParamsFakeQuantize, default_weight_fake_quant
 from torchq.quantization.observer import (
     ObserverFactory,
     default_fixed_qparams_range_0to1_observer,
@@ -21,10 +22,11 @@ from torchq.quantization.qconfig import (
     check_qconfig,
     default_quint8_weight_qconfig,
     default_reuse_input_qconfig,
+    get_default_qat_qconfig,
     get_default_qconfig,
 )
 
-__all__ = ["QConfigMapping", "get_default_qconfig_mapping"]
+__all__ = ["QConfigMapping", "get_default_qat_qconfig_mapping", "get_default_qconfig_mapping"]
 
 # A module type, a function, or the name of a tensor's method.
 ObjectType = Callable[..., Any] | str
@@ -194,8 +196,42 @@ def get_default_qconfig_mapping(backend: str | None = None, version: int = 0) ->
         >>> get_default_qconfig_mapping().object_type_qconfigs[torch.nn.Tanh].activation().calculate_qparams()
         (tensor([0.0078]), tensor([128]))
     """
-    qconfig = get_default_qconfig(backend, version)
-    one_scale = QConfig(activation=qconfig.activation, weight=default_weight_observer)
+    fixed = {observer: observer for observer in _FIXED_QPARAMS}
+    return _default_mapping(get_default_qconfig(backend, version), backend, default_weight_observer, fixed)
+
+
+def get_default_qat_qconfig_mapping(backend: str | None = None, version: int = 1) -> QConfigMapping:
+    """Returns the default qconfigs for quantization-aware training.
+
+    As ``get_default_qconfig_mapping``, of ``get_default_qat_qconfig(backend, version)``.
+
+    Args:
+        backend: None, ``"fbgemm"``, ``"x86"``, ``"onednn"`` or ``"qnnpack"``.
+        version: 0 or 1; see ``get_default_qat_qconfig``.
+
+    Raises:
+        ValueError: for another backend or version.
+
+    Example:
+        >>> get_default_qat_qconfig_mapping().object_type_qconfigs[torch.nn.Tanh].activation()(torch.tensor(2.0))
+        tensor(0.9922)
+    """
+    fixed = {observer: FixedQParamsFakeQuantize.with_args(observer=observer) for observer in _FIXED_QPARAMS}
+    return _default_mapping(get_default_qat_qconfig(backend, version), backend, default_weight_fake_quant, fixed)
+
+
+def _default_mapping(
+    qconfig: QConfig, backend: str | None, weight: ObserverFactory, fixed: dict[ObserverFactory, ObserverFactory]
+) -> QConfigMapping:
+    """Returns the mapping for a backend's qconfig.
+
+    Args:
+        qconfig: that one.
+        backend: its name.
+        weight: what makes an observer with one scale for a weight.
+        fixed: the observers with fixed qparams, and what is made for them.
+    """
+    one_scale = QConfig(activation=qconfig.activation, weight=weight)
     float_weight = QConfig(activation=qconfig.activation, weight=default_placeholder_observer)
     mapping = QConfigMapping().set_global(qconfig).set_object_type("reshape", default_reuse_input_qconfig)
     for transposed in _TRANSPOSED:
@@ -204,7 +240,7 @@ def get_default_qconfig_mapping(backend: str | None = None, version: int = 0) ->
         mapping.set_object_type(norm, float_weight)
     mapping.set_object_type(nn.PReLU, default_quint8_weight_qconfig)
     for observer, operations in _FIXED_QPARAMS.items():
-        fixed = QConfig(activation=observer, weight=default_weight_observer)
+        fixed_qconfig = QConfig(activation=fixed[observer], weight=weight)
         for operation in operations:
-            mapping.set_object_type(operation, fixed)
+            mapping.set_object_type(operation, fixed_qconfig)
     return mapping

@@ -1,4 +1,4 @@
-"""convert, and the one-call forms of post-training quantization in eager mode."""
+"""convert, and the one-call forms of quantization in eager mode."""
 
 import contextlib
 import copy
@@ -9,12 +9,14 @@ from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from torchq.dtypes import as_qdtype, qint8
+from torchq.nn.qat import QATModule
 from torchq.quantization.hooks import move_forward_hooks, move_forward_pre_hooks, remove_observer
 from torchq.quantization.prepare import QConfigDict, device_of, prepare, propagate_qconfig_
 from torchq.quantization.qconfig import default_dynamic_qconfig
 from torchq.quantization.quantization_mappings import (
     ModuleMapping,
     get_default_dynamic_quant_module_mappings,
+    get_default_qat_module_mappings,
     get_default_static_quant_module_mappings,
 )
 
@@ -22,9 +24,11 @@ __all__ = [
     "convert",
     "float_modules",
     "prepare",
+    "prepare_qat",
     "propagate_qconfig_",
     "quantize",
     "quantize_dynamic",
+    "quantize_qat",
     "swap_module",
 ]
 
@@ -32,13 +36,13 @@ __all__ = [
 def convert(
     module: nn.Module, mapping: ModuleMapping | None = None, inplace: bool = False, remove_qconfig: bool = True
 ) -> nn.Module:
-    """Replaces the modules of a calibrated model by quantized ones.
+    """Replaces the modules of a calibrated or trained model by quantized ones.
 
     Replaced are the modules that have a qconfig and whose type is in ``mapping``; forward hooks and pre-hooks
     move to the replacement, where they see quantized tensors. A module used in several places stays one module.
 
     Args:
-        module: what ``prepare`` returned, after calibration.
+        module: what ``prepare`` returned, after calibration, or ``prepare_qat``, after training.
         mapping: float types to quantized types; ``get_default_static_quant_module_mappings()`` if None.
         inplace: change ``module`` instead of a copy. It is changed only if every replacement could be made.
         remove_qconfig: also take off the qconfigs and the observers that are left.
@@ -48,13 +52,24 @@ def convert(
 
     Raises:
         RuntimeError: if a module was never calibrated; the message names it.
-        ValueError: if nothing is there to be replaced, or the qconfig of a module does not fit; names it too.
+        ValueError: if nothing is there to be replaced, or the qconfig of a module does not fit; names it too. Also if
+            a module was trained with a fake-quantized weight but has no quantized counterpart.
     """
     if mapping is None:
         mapping = get_default_static_quant_module_mappings()
     if not inplace:
         module = copy.deepcopy(module)
+    _require_counterparts(module, mapping)
     return _replaced(module, _replacements(module, mapping), inplace, remove_qconfig)
+
+
+def _require_counterparts(model: nn.Module, mapping: ModuleMapping) -> None:
+    for name, module in model.named_modules():
+        if isinstance(module, QATModule) and type_before_parametrizations(module) not in mapping:
+            raise ValueError(
+                f"cannot convert {name or 'the model'!r}: {type(module).__name__} with a fake-quantized weight has no "
+                "quantized counterpart in the mapping; put what its to_float returns in its place to leave it in float"
+            )
 
 
 def swap_module(mod: nn.Module, mapping: ModuleMapping) -> nn.Module:
@@ -171,6 +186,73 @@ def quantize(
     model.eval()
     prepare(model, inplace=True)
     run_fn(model, *run_args)
+    return _replaced(model, _replacements(model, mapping), inplace, remove_qconfig=True)
+
+
+def prepare_qat(model: nn.Module, mapping: ModuleMapping | None = None, inplace: bool = False) -> nn.Module:
+    """Makes a float model one that trains as int8 will compute; the next step is to train it.
+
+    Modules that have a qconfig and whose type is in ``mapping`` get fake-quantized weights: they keep their
+    parameters, so that an optimizer of a model changed in place goes on working. Then ``prepare`` gives every module
+    that has a quantized counterpart a fake quantizer of its output.
+
+    Args:
+        model: in training mode; its modules fused by ``fuse_modules_qat``.
+        mapping: float types to types for training; ``get_default_qat_module_mappings()`` if None.
+        inplace: change ``model`` instead of a copy.
+
+    Returns:
+        The model to train: ``model`` itself if ``inplace``, else another one.
+
+    Raises:
+        ValueError: if the model is not in training mode, or no module has a qconfig and a counterpart for training;
+            as ``prepare``, too.
+
+    Example:
+        >>> model = nn.Sequential(torchq.quantization.QuantStub(), nn.Linear(4, 2), torchq.quantization.DeQuantStub())
+        >>> model.qconfig = torchq.quantization.get_default_qat_qconfig()
+        >>> trained = prepare_qat(model.train())
+        >>> trained(torch.randn(8, 4)).sum().backward()  # your training
+        >>> type(convert(trained.eval())[1])
+        <class 'torchq.nn.quantized.linear.Linear'>
+    """
+    if not model.training:
+        raise ValueError(f"{type(model).__name__} is in eval mode: call model.train() before prepare_qat")
+    if not inplace:
+        model = copy.deepcopy(model)
+    return _prepared_qat(model, get_default_qat_module_mappings() if mapping is None else mapping, inplace)
+
+
+def _prepared_qat(model: nn.Module, mapping: ModuleMapping, inplace: bool) -> nn.Module:
+    propagate_qconfig_(model)
+    model = _replaced(model, _replacements(model, mapping), inplace, remove_qconfig=False)
+    return prepare(model, inplace=True, observer_non_leaf_module_list=set(mapping.values()))
+
+
+def quantize_qat(
+    model: nn.Module, run_fn: Callable[..., Any], run_args: Sequence[Any], inplace: bool = False
+) -> nn.Module:
+    """Prepares, trains and converts a model in one call.
+
+    Args:
+        model: float, its modules fused by ``fuse_modules_qat``; put into training mode.
+        run_fn: called with the prepared model and ``run_args`` to train it.
+        run_args: further arguments of ``run_fn``.
+        inplace: change ``model`` instead of a copy.
+
+    Returns:
+        The quantized model, in the mode that ``run_fn`` left it in.
+
+    Raises:
+        RuntimeError: if ``run_fn`` did not reach a module; the message names it.
+        ValueError: as ``prepare_qat`` and ``convert``.
+    """
+    if not inplace:
+        model = copy.deepcopy(model)
+    model = _prepared_qat(model.train(), get_default_qat_module_mappings(), inplace)
+    run_fn(model, *run_args)
+    mapping = get_default_static_quant_module_mappings()
+    _require_counterparts(model, mapping)
     return _replaced(model, _replacements(model, mapping), inplace, remove_qconfig=True)
 
 

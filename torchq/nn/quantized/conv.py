@@ -7,7 +7,9 @@ from torch import nn
 from torch.nn.modules.utils import _pair
 
 from torchq import ops
-from torchq.nn.quantized.conversion import output_qparams, quantize_weight, weighted_part
+from torchq.nn import qat
+from torchq.nn.intrinsic import qat as intrinsic_qat
+from torchq.nn.quantized.conversion import output_qparams, quantized_weight_bias, weighted_part
 from torchq.nn.quantized.static import StaticQuantizedModule
 from torchq.qtensor import QTensor
 
@@ -38,7 +40,7 @@ class Conv2d(StaticQuantizedModule):
         torch.Size([20, 33, 24, 49])
     """
 
-    _float_types: tuple[type[nn.Module], ...] = (nn.Conv2d,)
+    _float_types: tuple[type[nn.Module], ...] = (nn.Conv2d, qat.Conv2d, intrinsic_qat.ConvBn2d)
 
     def __init__(
         self,
@@ -129,6 +131,7 @@ class Conv2d(StaticQuantizedModule):
         """
         conv = weighted_part(mod, cls._float_types, cls)
         qparams = output_qparams(mod)
+        weight, bias = quantized_weight_bias(mod, conv)
         module = cls(
             conv.in_channels,
             conv.out_channels,
@@ -137,10 +140,10 @@ class Conv2d(StaticQuantizedModule):
             conv.padding,
             conv.dilation,
             conv.groups,
-            conv.bias is not None,
+            bias is not None,
             conv.padding_mode,
         )
-        module.set_weight_bias(quantize_weight(conv.weight, mod.qconfig.weight()), conv.bias)
+        module.set_weight_bias(weight, bias)
         module.set_output_qparams(*qparams)
         return module
 

@@ -9,6 +9,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from torchq import ops
 from torchq.dtypes import QDtype, as_qdtype, as_qscheme, per_tensor_affine, per_tensor_symmetric, qint8
 from torchq.nn.intrinsic import FusedModule
+from torchq.nn.qat import QATModule
 from torchq.qtensor import QTensor
 
 
@@ -46,8 +47,10 @@ def output_qparams(module: nn.Module) -> tuple[float, int, QDtype]:
         ValueError: if the observer chose qparams per channel, or leaves them to the run time.
     """
     observer = getattr(module, "activation_post_process", None)
-    if not hasattr(observer, "calculate_qparams"):
+    if observer is None:
         raise RuntimeError("it has a qconfig but no observer: call prepare and run calibration data before convert")
+    if not hasattr(observer, "calculate_qparams"):
+        raise ValueError(f"its output is observed by {type(observer).__name__}, which chooses no scale and zero point")
     if getattr(observer, "is_dynamic", False):
         raise ValueError(
             f"{type(observer).__name__} is dynamic, but a static module's qparams are fixed: use another observer, or "
@@ -60,6 +63,27 @@ def output_qparams(module: nn.Module) -> tuple[float, int, QDtype]:
             f"{scale.numel()} and {zero_point.dtype}"
         )
     return scale.item(), int(zero_point.item()), as_qdtype(observer.dtype)
+
+
+def quantized_weight_bias(module: nn.Module, part: nn.Module) -> tuple[QTensor, torch.Tensor | None]:
+    """Returns the quantized weight and the float bias of a module that is converted.
+
+    A module that was trained quantization-aware has its weight quantized as its last forward pass did it: the integers
+    are those that training saw. For another one, the weight observer of the qconfig chooses the qparams.
+
+    Args:
+        module: the module.
+        part: what ``weighted_part`` returned for it.
+
+    Raises:
+        RuntimeError: if a fake quantizer never saw the weight.
+        ValueError: if the weight's dtype is not ``qint8``, or its channel axis not 0.
+    """
+    if not isinstance(module, QATModule):
+        return quantize_weight(part.weight, module.qconfig.weight()), part.bias
+    _check_weight_observer(module.weight_fake_quant)
+    weight, bias = module.folded_weight_bias()
+    return _quantized(weight.detach().float(), module.weight_fake_quant), bias
 
 
 def quantize_weight(weight: torch.Tensor, observer: Any) -> QTensor:
@@ -76,12 +100,20 @@ def quantize_weight(weight: torch.Tensor, observer: Any) -> QTensor:
         TypeError: if ``observer`` is none.
         ValueError: if the observer's dtype is not ``qint8``, its channel axis not 0, or its zero points no integers.
     """
+    _check_weight_observer(observer)
+    weight = weight.detach().float()
+    observer.to(weight.device)(weight)
+    return _quantized(weight, observer)
+
+
+def _check_weight_observer(observer: Any) -> None:
     if not hasattr(observer, "calculate_qparams"):
         raise TypeError(f"weights need an observer, the qconfig's weight gives a {type(observer).__name__}")
     if as_qdtype(observer.dtype) is not qint8:
         raise ValueError(f"weights must be observed with dtype {qint8}, got {observer.dtype}")
-    weight = weight.detach().float()
-    observer.to(weight.device)(weight)
+
+
+def _quantized(weight: torch.Tensor, observer: Any) -> QTensor:
     scale, zero_point = observer.calculate_qparams()
     if zero_point.is_floating_point():
         raise ValueError(f"weights take integer zero points, {observer.qscheme} gives {zero_point.dtype}")

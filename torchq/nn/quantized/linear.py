@@ -6,7 +6,9 @@ from torch import nn
 
 from torchq import ops
 from torchq.dtypes import as_qdtype, qint8
-from torchq.nn.quantized.conversion import output_qparams, quantize_weight, weighted_part
+from torchq.nn import qat
+from torchq.nn.intrinsic import qat as intrinsic_qat
+from torchq.nn.quantized.conversion import output_qparams, quantized_weight_bias, weighted_part
 from torchq.nn.quantized.static import StaticQuantizedModule
 from torchq.qtensor import QTensor
 
@@ -30,7 +32,7 @@ class Linear(StaticQuantizedModule):
         torch.Size([128, 30])
     """
 
-    _float_types: tuple[type[nn.Module], ...] = (nn.Linear,)
+    _float_types: tuple[type[nn.Module], ...] = (nn.Linear, qat.Linear, intrinsic_qat.LinearBn1d)
 
     def __init__(self, in_features: int, out_features: int, bias_: bool = True, dtype: Any = qint8) -> None:
         if as_qdtype(dtype) is not qint8:
@@ -90,8 +92,9 @@ class Linear(StaticQuantizedModule):
         """
         linear = weighted_part(mod, cls._float_types, cls)
         qparams = output_qparams(mod)
-        module = cls(linear.in_features, linear.out_features, linear.bias is not None)
-        module.set_weight_bias(quantize_weight(linear.weight, mod.qconfig.weight()), linear.bias)
+        weight, bias = quantized_weight_bias(mod, linear)
+        module = cls(linear.in_features, linear.out_features, bias is not None)
+        module.set_weight_bias(weight, bias)
         module.set_output_qparams(*qparams)
         return module
 

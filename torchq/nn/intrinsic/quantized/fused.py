@@ -1,7 +1,7 @@
 """Quantized modules with a relu in their rounding step."""
 
 from torchq.nn import quantized
-from torchq.nn.intrinsic import fused
+from torchq.nn.intrinsic import fused, qat
 
 
 class LinearReLU(quantized.Linear):
@@ -11,7 +11,7 @@ class LinearReLU(quantized.Linear):
     """
 
     _relu = True
-    _float_types = (fused.LinearReLU,)
+    _float_types = (fused.LinearReLU, qat.LinearReLU)
 
     def _get_name(self) -> str:
         return "QuantizedLinearReLU"
@@ -24,7 +24,7 @@ class ConvReLU2d(quantized.Conv2d):
     """
 
     _relu = True
-    _float_types = (fused.ConvReLU2d,)
+    _float_types = (fused.ConvReLU2d, qat.ConvReLU2d, qat.ConvBnReLU2d)
 
     def _get_name(self) -> str:
         return "QuantizedConvReLU2d"

@@ -7,7 +7,8 @@ from torch import nn
 
 from torchq import ops
 from torchq.dtypes import as_qdtype, qint8
-from torchq.nn.quantized.conversion import quantize_weight, weighted_part
+from torchq.nn import qat
+from torchq.nn.quantized.conversion import quantized_weight_bias, weighted_part
 from torchq.nn.quantized.weighted import WeightedQuantizedModule
 from torchq.qtensor import QTensor
 
@@ -121,12 +122,13 @@ class Linear(WeightedQuantizedModule):
             mod: has a ``qconfig``, of which the weight's part is used.
 
         Raises:
-            TypeError: if ``mod`` is no ``nn.Linear``.
+            TypeError: if ``mod`` is no ``nn.Linear`` and no ``torchq.nn.qat.dynamic.Linear``.
             ValueError: if the qconfig does not fit.
         """
-        linear = weighted_part(mod, (nn.Linear,), cls)
-        module = cls(linear.in_features, linear.out_features, linear.bias is not None)
-        module.set_weight_bias(quantize_weight(linear.weight, mod.qconfig.weight()), linear.bias)
+        linear = weighted_part(mod, (nn.Linear, qat.dynamic.Linear), cls)
+        weight, bias = quantized_weight_bias(mod, linear)
+        module = cls(linear.in_features, linear.out_features, bias is not None)
+        module.set_weight_bias(weight, bias)
         return module
 
     def _get_name(self) -> str:
