@@ -50,6 +50,15 @@ STABLE_TORCH_LIBRARY(torchq, m) {
       "convolution_dequantize(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, Tensor "
       "weight_scales, Tensor? bias, int[] window, bool transposed, bool relu) -> Tensor");
 
+  // A linear layer (no window) or a convolution, with bytes in and out, prepared for one scale and zero point of its input
+  // (cpu/layer.h), uint8 [bytes]; and run. Its arithmetic is linear's and convolution's, its call costs half of theirs.
+  m.def(
+      "prepare_layer(Tensor packed_weight, Tensor weight_scales, Tensor? bias, int[] window, bool transposed, float "
+      "input_scale, int input_zero_point, ScalarType input_dtype, float output_scale, int output_zero_point, "
+      "ScalarType "
+      "output_dtype, bool relu) -> Tensor");
+  m.def("run_layer(Tensor input, Tensor packed_weight, Tensor layer) -> Tensor");
+
   // uint8 or int8 [..., M, K] x [..., K, N] of the same dtype -> [..., M, N].
   m.def(
       "matmul(Tensor a, float a_scale, int a_zero_point, Tensor b, float b_scale, int b_zero_point, float "

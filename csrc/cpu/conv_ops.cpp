@@ -9,7 +9,7 @@
 #include "conv_phase.h"
 #include "conv_shape.h"
 #include "depthwise_driver.h"
-#include "gemm_driver.h"
+#include "layer.h"
 
 namespace torchq {
 namespace {
@@ -78,32 +78,17 @@ void copy_windows(const ConvPhase& phase, const Image& input, uint8_t padding, i
   }
 }
 
-struct ConvArgs {
-  const char* op;
-  double input_scale;
-  int64_t input_zero_point;
-  const std::vector<int64_t>& window;
-  bool transposed;
-  bool relu;
-};
-
 // The product of one group over one phase of its outputs.
-void run_phase(const ConvPhase& phase, const Weight& weight, int64_t group, const Image& image,
-               const uint8_t* padding_pixel, bool to_float, GemmArgs args) {
-  const PackedHeader& header = weight.packed.header();
+void run_phase(const ConvPhase& phase, const PackedHeader& header, const Image& image, const uint8_t* padding_pixel,
+               bool to_float, GemmArgs args) {
   const bool in_place = header.k % 4 == 0;
-  use_group(weight, group, args);
   std::vector<int64_t> offsets;
-  std::vector<int32_t> column_sums;
   if (in_place) {
     args.taps = static_cast<int64_t>(phase.taps().size());
     args.tap_bytes = header.k;
     if (args.taps != header.taps()) {
       for (const ConvPhase::Tap& tap : phase.taps()) offsets.push_back(tap.index * header.k * kPanelColumns);
       args.tap_offsets = offsets.data();
-      column_sums.resize(static_cast<size_t>(args.columns));
-      gemm_kernels(current_isa()).sum_columns(args, column_sums.data());
-      args.column_sums = column_sums.data();
     }
   }
   const int64_t channels = args.output_stride;
@@ -125,86 +110,94 @@ void run_phase(const ConvPhase& phase, const Weight& weight, int64_t group, cons
   });
 }
 
-struct Residual {
-  const Tensor* tensor;  // or null
-  double scale;
-  int64_t zero_point;
-};
-
 // The residual laid out as the output. Kept by the caller while the product reads it.
-Tensor use_residual(const char* op, const Residual& residual, const Tensor& output, GemmArgs& args) {
+Tensor use_residual(const char* op, const Residual& residual, const Tensor& output, const LayerHeader& header,
+                    GemmArgs& args) {
   const Tensor& tensor = *residual.tensor;
+  TORCHQ_CHECK(!header.packed.depthwise(), "torchq::", op, ": a depthwise convolution takes no residual");
   check_cpu(op, "residual", tensor);
   check_dtype(op, "residual", tensor, output.scalar_type());
   TORCHQ_CHECK(same(tensor.sizes(), output.sizes()), "torchq::", op, ": residual must have the output's shape, ",
                shape_text(output.sizes()), ", got ", shape_text(tensor.sizes()));
   args.residual_scale = check_scale(op, "residual_scale", residual.scale);
   args.residual_zero_point =
-      check_zero_point(op, "residual_zero_point", residual.zero_point, storage_of_bytes(args.signed_output));
+      check_zero_point(op, "residual_zero_point", residual.zero_point, storage_of_bytes(header.signed_output != 0));
   const Tensor pixels = channels_last(tensor);
   args.residual = data_of<uint8_t>(pixels);
   args.residual_stride = output.size(1);
   return pixels;
 }
 
-// `output` is null for a float32 result.
-Tensor convolve(const ConvArgs& conv, const Tensor& input, const Tensor& packed_weight, const Tensor& weight_scales,
-                const std::optional<Tensor>& bias, const OutputArgs* output, const Residual& residual) {
-  check_cpu(conv.op, "input", input);
-  const bool is_signed = check_bytes(conv.op, "input", input.scalar_type());
-  const Weight weight = check_weight(conv.op, packed_weight, weight_scales, bias);
-  const PackedHeader& header = weight.packed.header();
-  const ConvShape shape = check_conv_shape(conv.op, input, header, conv.window, conv.transposed);
-  GemmArgs args{};
-  args.relu = conv.relu;
-  use_input(conv.op, conv.input_scale, conv.input_zero_point, is_signed, args);
-  if (output != nullptr) use_output(conv.op, *output, args);
-  const bool to_float = output == nullptr;
-  const int64_t element = to_float ? 4 : 1;
-  const int64_t channels = shape.groups * header.columns;
-  const std::vector<int64_t> size = conv_output_size(shape, input.dim() - 2, channels);
-  Tensor result = empty_channels_last(Sizes(size.data(), size.size()), to_float ? ScalarType::Float : output->dtype);
+}  // namespace
+
+Tensor run_convolution(const char* op, const Layer& layer, const PackedWeight& packed, const Tensor& input,
+                       const Residual& residual) {
+  const LayerHeader& header = layer.header();
+  const ConvWindow window(header.window, header.spatial_dims, header.transposed != 0);
+  const ConvShape shape = conv_shape(op, input, header.packed, window, header.spatial_dims);
+  const int64_t columns = header.packed.columns, channels = shape.groups * columns;
+  const std::vector<int64_t> size = conv_output_size(shape, header.spatial_dims, channels);
+  Tensor result = empty_channels_last(Sizes(size.data(), size.size()), output_dtype(header));
+  GemmArgs shared{};
   std::optional<Tensor> residual_pixels;
-  if (residual.tensor != nullptr) residual_pixels = use_residual(conv.op, residual, result, args);
+  if (residual.tensor != nullptr) residual_pixels = use_residual(op, residual, result, header, shared);
   const Tensor pixels = channels_last(input);
   const auto* data = data_of<uint8_t>(pixels);
-  args.output = result.mutable_data_ptr();
-  args.output_stride = channels;
-  if (header.depthwise()) {
-    TORCHQ_CHECK(residual.tensor == nullptr, "torchq::", conv.op, ": a depthwise convolution takes no residual");
-    use_group(weight, 0, args);
-    run_depthwise(shape, args, data, to_float);
+  auto* output = output_of<uint8_t>(result);
+  if (header.packed.depthwise()) {
+    run_depthwise(shape, layer, packed, data, output);
     return result;
   }
-  const std::vector<uint8_t> padding_pixel(static_cast<size_t>(header.k), static_cast<uint8_t>(args.input_zero_point));
-  auto* const first_output = output_of<uint8_t>(result);
-  const uint8_t* const first_residual = args.residual;
-  for_each_phase(shape, header.k % 4 != 0, [&](const ConvPhase& phase) {
+  const bool to_float = header.to_float != 0;
+  const int64_t k = header.packed.k;
+  const std::vector<uint8_t> padding_pixel(static_cast<size_t>(k), static_cast<uint8_t>(header.input_zero_point));
+  for_each_phase(shape, !header.in_place(), [&](const ConvPhase& phase, int64_t index) {
     for (int64_t group = 0; group < shape.groups; ++group) {
-      args.output = first_output + group * header.columns * element;
-      if (first_residual != nullptr) args.residual = first_residual + group * header.columns;
-      const Image image{data + group * header.k, data + pixels.numel(), shape.channels, header.k};
-      run_phase(phase, weight, group, image, padding_pixel.data(), to_float, args);
+      GemmArgs args = gemm_args(header, packed, group);
+      args.parameters = layer.parameters(index, group);
+      args.output = output + group * columns * (to_float ? 4 : 1);
+      args.output_stride = channels;
+      if (shared.residual != nullptr) {
+        args.residual = shared.residual + group * columns;
+        args.residual_stride = shared.residual_stride;
+        args.residual_scale = shared.residual_scale;
+        args.residual_zero_point = shared.residual_zero_point;
+      }
+      const Image image{data + group * k, data + pixels.numel(), shape.channels, k};
+      run_phase(phase, header.packed, image, padding_pixel.data(), to_float, args);
     }
   });
   return result;
+}
+
+namespace {
+
+Tensor convolve(const LayerArgs& args, const Tensor& input, const Tensor& packed_weight, const Tensor& weight_scales,
+                const std::optional<Tensor>& bias, const std::vector<int64_t>& window, bool transposed,
+                const Residual& residual) {
+  const Weight weight = check_weight(args.op, packed_weight, weight_scales, bias);
+  TORCHQ_CHECK(!window.empty(), "torchq::", args.op, ": window must not be empty");
+  return run_once(layer_header(args, weight.packed.header(), window, transposed), args.op, weight, input, residual);
 }
 
 Tensor convolution_cpu(const Tensor& input, double input_scale, int64_t input_zero_point, const Tensor& packed_weight,
                        const Tensor& weight_scales, std::optional<Tensor> bias, const std::vector<int64_t>& window,
                        bool transposed, double output_scale, int64_t output_zero_point, ScalarType output_dtype,
                        bool relu, std::optional<Tensor> residual, double residual_scale, int64_t residual_zero_point) {
-  const OutputArgs output{output_scale, output_zero_point, output_dtype};
-  return convolve({"convolution", input_scale, input_zero_point, window, transposed, relu}, input, packed_weight,
-                  weight_scales, bias, &output,
+  const LayerArgs args{"convolution", input_scale,  input_zero_point,  check_input("convolution", input),
+                       false,         output_scale, output_zero_point, output_dtype,
+                       relu};
+  return convolve(args, input, packed_weight, weight_scales, bias, window, transposed,
                   {residual.has_value() ? &*residual : nullptr, residual_scale, residual_zero_point});
 }
 
 Tensor convolution_dequantize_cpu(const Tensor& input, double input_scale, int64_t input_zero_point,
                                   const Tensor& packed_weight, const Tensor& weight_scales, std::optional<Tensor> bias,
                                   const std::vector<int64_t>& window, bool transposed, bool relu) {
-  return convolve({"convolution_dequantize", input_scale, input_zero_point, window, transposed, relu}, input,
-                  packed_weight, weight_scales, bias, nullptr, {});
+  constexpr const char* op = "convolution_dequantize";
+  const LayerArgs args{op,  input_scale, input_zero_point, check_input(op, input), true, 1.0, 0, ScalarType::Float,
+                       relu};
+  return convolve(args, input, packed_weight, weight_scales, bias, window, transposed, {});
 }
 
 }  // namespace

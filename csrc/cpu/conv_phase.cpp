@@ -10,14 +10,15 @@ struct AxisTap {
   int64_t tap, offset, first, end;
 };
 
-std::vector<AxisTap> axis_taps(const ConvAxis& axis, const ConvAxis::Phase& phase, bool all_taps) {
+std::vector<AxisTap> axis_taps(const ConvAxis& axis, int64_t phase, bool all_taps) {
+  const int64_t count = axis.outputs(phase);
   std::vector<AxisTap> taps;
   if (all_taps)
     for (int64_t tap = 0; tap < axis.kernel; ++tap) taps.push_back({tap, 0, 0, 0});
-  for (const ConvAxis::Tap& seen : phase.taps) {
+  for (const ConvAxis::Tap& seen : axis.taps(phase)) {
     const int64_t step = axis.input_step();
-    const AxisTap tap{seen.tap, seen.offset, std::clamp<int64_t>(divided_up(-seen.offset, step), 0, phase.count),
-                      std::clamp<int64_t>(divided_up(axis.input - seen.offset, step), 0, phase.count)};
+    const AxisTap tap{seen.tap, seen.offset, std::clamp<int64_t>(divided_up(-seen.offset, step), 0, count),
+                      std::clamp<int64_t>(divided_up(axis.input - seen.offset, step), 0, count)};
     if (all_taps) {
       taps[static_cast<size_t>(seen.tap)] = tap;
     } else {
@@ -32,8 +33,8 @@ std::vector<AxisTap> axis_taps(const ConvAxis& axis, const ConvAxis::Phase& phas
 ConvPhase::ConvPhase(const ConvShape& shape, const int64_t (&index)[3], bool all_taps) : shape_(shape), tap_run_(0) {
   std::vector<AxisTap> along[3];
   for (int i = 0; i < 3; ++i) {
-    axes_[i] = shape.axes[i].phase(index[i]);
-    along[i] = axis_taps(shape.axes[i], axes_[i], all_taps);
+    axes_[i] = {index[i], shape.axes[i].outputs(index[i])};
+    along[i] = axis_taps(shape.axes[i], index[i], all_taps);
     inside_first_[i] = 0;
     inside_end_[i] = axes_[i].count;
     for (const AxisTap& tap : along[i]) {

@@ -96,20 +96,23 @@ class ConvPhase {
   }
 
   const ConvShape& shape_;
-  ConvAxis::Phase axes_[3];
+  struct Along {
+    int64_t first, count;
+  };
+  Along axes_[3];
   std::vector<Tap> taps_;
   int64_t inside_first_[3], inside_end_[3];
   int64_t tap_run_;
 };
 
-// Calls visit(phase) for each phase that has outputs.
+// Calls visit(phase, index) for each phase that has outputs.
 template <typename Visit>
 void for_each_phase(const ConvShape& shape, bool all_taps, const Visit& visit) {
   if (shape.n == 0) return;
   for (int64_t i = 0; i < std::min(shape.axes[0].phases(), shape.axes[0].output); ++i)
     for (int64_t j = 0; j < std::min(shape.axes[1].phases(), shape.axes[1].output); ++j)
       for (int64_t k = 0; k < std::min(shape.axes[2].phases(), shape.axes[2].output); ++k)
-        visit(ConvPhase(shape, {i, j, k}, all_taps));
+        visit(ConvPhase(shape, {i, j, k}, all_taps), (i * shape.axes[1].phases() + j) * shape.axes[2].phases() + k);
 }
 
 }  // namespace torchq

@@ -26,48 +26,68 @@ int64_t output_of_axis(const char* op, const ConvAxis& axis, int64_t output_padd
   return output;
 }
 
-}  // namespace
-
-ConvAxis::Phase ConvAxis::phase(int64_t index) const {
-  if (!transposed) {
-    Phase all{0, output, {}};
-    for (int64_t tap = 0; tap < kernel; ++tap) all.taps.push_back({tap, tap * dilation - padding});
-    return all;
-  }
-  Phase phase{index, output > index ? (output - index + stride - 1) / stride : 0, {}};
-  for (int64_t tap = 0; tap < kernel; ++tap) {
-    const int64_t distance = index + padding - tap * dilation;
-    if (distance % stride == 0) phase.taps.push_back({tap, distance / stride});
-  }
-  return phase;
+// The packed weight's kernel in the last `dims` dimensions.
+std::string kernel_text(const PackedHeader& header, int64_t dims) {
+  const std::vector<int64_t> kernel(header.kernel + 3 - dims, header.kernel + 3);
+  return shape_text(Sizes(kernel.data(), kernel.size()));
 }
 
-ConvShape check_conv_shape(const char* op, const Tensor& input, const PackedHeader& header,
-                           const std::vector<int64_t>& window, bool transposed) {
-  const int64_t dims = input.dim() - 2;
-  TORCHQ_CHECK(dims >= 1 && dims <= 3, "torchq::", op,
-               ": input must be [N, C, *spatial] with 1 to 3 spatial dimensions, ", "got ", input.dim(), " dimensions");
+}  // namespace
+
+std::vector<ConvAxis::Tap> ConvAxis::taps(int64_t phase) const {
+  std::vector<Tap> taps;
+  for (int64_t tap = 0; tap < kernel; ++tap) {
+    if (!transposed) {
+      taps.push_back({tap, tap * dilation - padding});
+    } else if (const int64_t distance = phase + padding - tap * dilation; distance % stride == 0) {
+      taps.push_back({tap, distance / stride});
+    }
+  }
+  return taps;
+}
+
+ConvWindow::ConvWindow(const int64_t* window, int64_t dims, bool transposed) {
+  for (int64_t i = 0; i < 3; ++i) {
+    const int64_t d = i - (3 - dims);
+    axes[i] = d < 0
+                  ? ConvAxis{1, 1, 1, 0, 1, 1, transposed}
+                  : ConvAxis{0, window[d], window[dims + d], window[2 * dims + d], window[3 * dims + d], 0, transposed};
+    output_padding[i] = d >= 0 && transposed ? window[4 * dims + d] : 0;
+  }
+}
+
+int64_t check_window(const char* op, const PackedHeader& header, const std::vector<int64_t>& window, bool transposed) {
   const int64_t parts = transposed ? 5 : 4;
-  TORCHQ_CHECK(static_cast<int64_t>(window.size()) == parts * dims, "torchq::", op, ": window must hold ",
+  const int64_t size = static_cast<int64_t>(window.size()), dims = size / parts;
+  TORCHQ_CHECK(size == parts * dims && dims >= 1 && dims <= 3, "torchq::", op, ": window must hold ",
                transposed ? "kernel_size, stride, padding, dilation and output_padding"
                           : "kernel_size, stride, padding and dilation",
-               " of ", dims, " dimensions, ", parts * dims, " numbers, got ", window.size());
-  const int64_t *kernel = window.data(), *stride = kernel + dims, *padding = stride + dims, *dilation = padding + dims;
-  check_numbers(op, "kernel_size", kernel, dims, 1);
-  check_numbers(op, "stride", stride, dims, 1);
-  check_numbers(op, "padding", padding, dims, 0);
-  check_numbers(op, "dilation", dilation, dims, 1);
-  if (transposed) check_numbers(op, "output_padding", dilation + dims, dims, 0);
+               " of 1 to 3 dimensions, got ", size, " numbers");
+  const int64_t* numbers = window.data();
+  check_numbers(op, "kernel_size", numbers, dims, 1);
+  check_numbers(op, "stride", numbers + dims, dims, 1);
+  check_numbers(op, "padding", numbers + 2 * dims, dims, 0);
+  check_numbers(op, "dilation", numbers + 3 * dims, dims, 1);
+  if (transposed) check_numbers(op, "output_padding", numbers + 4 * dims, dims, 0);
+  const ConvWindow parsed(numbers, dims, transposed);
+  for (int i = 0; i < 3; ++i)
+    TORCHQ_CHECK(parsed.axes[i].kernel == header.kernel[i], "torchq::", op,
+                 ": kernel_size must be that of the packed weight, ", kernel_text(header, dims), ", got ",
+                 shape_text(Sizes(numbers, dims)));
+  return dims;
+}
+
+ConvShape conv_shape(const char* op, const Tensor& input, const PackedHeader& header, const ConvWindow& window,
+                     int64_t dims) {
+  TORCHQ_CHECK(input.dim() == dims + 2, "torchq::", op, ": input must be [N, C, *spatial] with ", dims,
+               " spatial dimensions as the window, got ", input.dim(), " dimensions");
   ConvShape shape{input.size(0), input.size(1), header.groups, {}};
   for (int64_t i = 0; i < 3; ++i) {
     const int64_t d = i - (3 - dims);
-    ConvAxis& axis = shape.axes[i];
-    axis = d < 0 ? ConvAxis{1, 1, 1, 0, 1, 1, transposed}
-                 : ConvAxis{input.size(2 + d), kernel[d], stride[d], padding[d], dilation[d], 0, transposed};
-    TORCHQ_CHECK(axis.kernel == header.kernel[i], "torchq::", op, ": kernel_size must be that of the packed weight, ",
-                 shape_text(Sizes(std::vector<int64_t>(header.kernel + 3 - dims, header.kernel + 3).data(), dims)),
-                 ", got ", shape_text(Sizes(kernel, dims)));
-    axis.output = output_of_axis(op, axis, transposed && d >= 0 ? dilation[dims + d] : 0);
+    ConvAxis& axis = shape.axes[i] = window.axes[i];
+    if (d < 0) continue;
+    axis.input = input.size(2 + d);
+    axis.output = output_of_axis(op, axis, window.output_padding[i]);
   }
   TORCHQ_CHECK(shape.channels == int64_t{header.groups} * header.k, "torchq::", op, ": input must have ",
                int64_t{header.groups} * header.k, " channels, got ", shape.channels);

@@ -7,27 +7,24 @@
 namespace torchq {
 namespace {
 
-DepthwiseArgs depthwise_args(const ConvShape& shape, const GemmArgs& gemm, bool to_float) {
+// All but what points at the weight.
+DepthwiseArgs depthwise_args(const LayerHeader& header) {
+  const ConvWindow window(header.window, header.spatial_dims, header.transposed != 0);
+  const ConvAxis& width = window.axes[2];
   DepthwiseArgs args{};
-  args.channels = shape.channels;
-  args.quads = gemm.tap_bytes / 4;
-  const ConvAxis &height = shape.axes[1], &width = shape.axes[2];
-  args.taps = static_cast<int32_t>(height.kernel * width.kernel);
-  args.row_quads = width.kernel == 3;
+  args.channels = header.packed.groups;
+  args.quads = header.packed.depth() / 4;
+  args.taps = static_cast<int32_t>(header.packed.taps());
+  args.row_quads = header.packed.row_quads();
   args.pairs = args.row_quads && width.stride == 1 && width.dilation == 1 && !width.transposed;
-  args.panels = gemm.panels;
-  args.column_sums = gemm.column_sums;
-  args.weight_zero_points = gemm.weight_zero_points;
-  args.weight_scales = gemm.weight_scales;
-  args.bias = gemm.bias;
-  args.input_scale = gemm.input_scale;
-  args.input_zero_point = gemm.input_zero_point;
-  args.signed_input = gemm.signed_input;
-  args.relu = gemm.relu;
-  args.to_float = to_float;
-  args.output_scale = gemm.output_scale;
-  args.output_zero_point = gemm.output_zero_point;
-  args.signed_output = gemm.signed_output;
+  args.input_scale = header.input_scale;
+  args.input_zero_point = header.input_zero_point;
+  args.signed_input = header.signed_input != 0;
+  args.relu = header.relu != 0;
+  args.to_float = header.to_float != 0;
+  args.output_scale = header.output_scale;
+  args.output_zero_point = header.output_zero_point;
+  args.signed_output = header.signed_output != 0;
   return args;
 }
 
@@ -66,13 +63,14 @@ int64_t seen(const ConvAxis& axis, int64_t output, int64_t distance) {
   return at < axis.input ? std::max<int64_t>(at, -1) : -1;
 }
 
-// The pixels under one line of output: [groups][quads][4] pointers. Groups are `outputs` apart.
+// The pixels under one line of output: [groups][quads][4] pointers. Groups are `outputs` apart. The image is null where
+// the line sees none of its planes.
 void point_at_line(const ConvShape& shape, const Slots& slots, int64_t groups, int64_t outputs, const uint8_t* image,
                    const uint8_t* padding, int64_t out_y, const uint8_t** pointer) {
   const ConvAxis &height = shape.axes[1], &width = shape.axes[2];
   const int64_t top = out_y * height.stride - height.padding;
   const int64_t count = static_cast<int64_t>(slots.offsets.size());
-  const bool lines_inside = !height.transposed && top >= 0 && top + slots.height <= height.input;
+  const bool lines_inside = image != nullptr && !height.transposed && top >= 0 && top + slots.height <= height.input;
   for (int64_t group = 0; group < groups; ++group, pointer += count) {
     const int64_t left = group * outputs * width.stride - width.padding;
     if (lines_inside && left >= 0 && left + slots.width <= width.input) {
@@ -83,7 +81,7 @@ void point_at_line(const ConvShape& shape, const Slots& slots, int64_t groups, i
     for (int64_t i = 0; i < count; ++i) {
       const int64_t y = seen(height, out_y, slots.at[i].y);
       const int64_t x = seen(width, group * outputs, slots.at[i].x);
-      const bool there = slots.at[i].used && y >= 0 && x >= 0;
+      const bool there = image != nullptr && slots.at[i].used && y >= 0 && x >= 0;
       pointer[i] = there ? image + (y * width.input + x) * shape.channels : padding;
     }
   }
@@ -91,31 +89,47 @@ void point_at_line(const ConvShape& shape, const Slots& slots, int64_t groups, i
 
 }  // namespace
 
-void run_depthwise(const ConvShape& shape, const GemmArgs& gemm, const uint8_t* input, bool to_float) {
-  const DepthwiseArgs args = depthwise_args(shape, gemm, to_float);
+int64_t depthwise_lines(const LayerHeader& header) {
+  return depthwise_kernels(static_cast<Isa>(header.level)).prepared_lines(depthwise_args(header));
+}
+
+void prepare_depthwise(const LayerHeader& header, const Weight& weight, void* prepared) {
+  DepthwiseArgs args = depthwise_args(header);
+  args.panels = weight.packed.panels(0);
+  args.column_sums = weight.packed.column_sums(0);
+  args.weight_zero_points = weight.packed.zero_points(0);
+  args.weight_scales = weight.scales;
+  args.bias = weight.bias;
+  depthwise_kernels(static_cast<Isa>(header.level)).prepare(args, prepared);
+}
+
+void run_depthwise(const ConvShape& shape, const Layer& layer, const PackedWeight& packed, const uint8_t* input,
+                   void* output) {
+  DepthwiseArgs args = depthwise_args(layer.header());
+  args.weight_zero_points = packed.zero_points(0);
   const ConvAxis &height = shape.axes[1], &width = shape.axes[2];
-  const DepthwiseKernels& kernels = depthwise_kernels(current_isa());
-  std::vector<Line> prepared(static_cast<size_t>(kernels.prepared_lines(args)));
-  kernels.prepare(args, prepared.data());
+  const DepthwiseKernels& kernels = depthwise_kernels(static_cast<Isa>(layer.header().level));
   const std::vector<uint8_t> padding(static_cast<size_t>(shape.channels), static_cast<uint8_t>(args.input_zero_point));
-  const int64_t line_bytes = width.output * shape.channels * (to_float ? 4 : 1);
+  const int64_t line_bytes = width.output * shape.channels * (args.to_float ? 4 : 1);
   const int64_t line_macs = std::max<int64_t>(1, width.output * shape.channels * args.taps);
   const int64_t pixels = args.pairs ? 2 : 1;
   const int64_t groups = (width.output + pixels - 1) / pixels;
   const bool odd = width.output % pixels != 0;
   const Slots slots(shape, args);
-  const int64_t image_bytes = height.input * width.input * shape.channels;
+  const ConvAxis& depth = shape.axes[0];  // of a kernel that is one plane deep
+  const int64_t plane_bytes = height.input * width.input * shape.channels;
   const auto run = [&](int64_t begin, int64_t end) {
     std::vector<const uint8_t*> pointers(static_cast<size_t>(groups * args.quads * 4));
     for (int64_t line = begin; line < end; ++line) {
-      point_at_line(shape, slots, groups, pixels, input + line / height.output * image_bytes, padding.data(),
-                    line % height.output, pointers.data());
-      kernels.run(args, prepared.data(), pointers.data(), groups, odd,
-                  static_cast<uint8_t*>(gemm.output) + line * line_bytes);
+      const int64_t plane = line / height.output, at = seen(depth, plane % depth.output, 0);
+      const uint8_t* image = at < 0 ? nullptr : input + (plane / depth.output * depth.input + at) * plane_bytes;
+      point_at_line(shape, slots, groups, pixels, image, padding.data(), line % height.output, pointers.data());
+      kernels.run(args, layer.depthwise(), pointers.data(), groups, odd,
+                  static_cast<uint8_t*>(output) + line * line_bytes);
     }
   };
   // Depthwise products take about eight times as long as those of a matrix product.
-  parallel_ranges(shape.n * height.output, std::max<int64_t>(1, kSerialMacs / 8 / line_macs), run);
+  parallel_ranges(shape.n * depth.output * height.output, std::max<int64_t>(1, kSerialMacs / 8 / line_macs), run);
 }
 
 }  // namespace torchq

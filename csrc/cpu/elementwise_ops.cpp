@@ -101,19 +101,14 @@ Tensor clamp_bytes(const Tensor& input, int32_t lowest, int32_t highest) {
   });
 }
 
-Storage check_input(const char* op, const Tensor& input) {
-  check_cpu(op, "input", input);
-  return storage_of_bytes(check_bytes(op, "input", input.scalar_type()));
-}
-
 Tensor relu_cpu(const Tensor& input, int64_t zero_point) {
-  const Storage storage = check_input("relu", input);
+  const Storage storage = storage_of_bytes(check_input("relu", input));
   return clamp_bytes(input, check_zero_point("relu", "zero_point", zero_point, storage),
                      static_cast<int32_t>(range_of(storage).highest));
 }
 
 Tensor clamp_cpu(const Tensor& input, int64_t lowest, int64_t highest) {
-  const Storage storage = check_input("clamp", input);
+  const Storage storage = storage_of_bytes(check_input("clamp", input));
   const int32_t low = check_zero_point("clamp", "lowest", lowest, storage);
   const int32_t high = check_zero_point("clamp", "highest", highest, storage);
   TORCHQ_CHECK(low <= high, "torchq::clamp: lowest must not exceed highest, got ", lowest, " and ", highest);
@@ -132,7 +127,7 @@ Table by_byte(const uint8_t* table, bool signed_input) {
 
 Tensor lookup_cpu(const Tensor& input, const Tensor& table) {
   constexpr const char* op = "lookup";
-  const Storage storage = check_input(op, input);
+  const Storage storage = storage_of_bytes(check_input(op, input));
   check_cpu(op, "table", table);
   check_bytes(op, "table", table.scalar_type());
   TORCHQ_CHECK(table.dim() == 1 && table.numel() == 256 && table.is_contiguous(), "torchq::", op,
@@ -146,7 +141,7 @@ Tensor lookup_cpu(const Tensor& input, const Tensor& table) {
 Tensor prelu_cpu(const Tensor& input, double input_scale, int64_t input_zero_point, const Tensor& weight,
                  double output_scale, int64_t output_zero_point) {
   constexpr const char* op = "prelu";
-  const Storage storage = check_input(op, input);
+  const Storage storage = storage_of_bytes(check_input(op, input));
   TORCHQ_CHECK(input.dim() >= 2, "torchq::", op, ": input must be [N, C, *], got ", input.dim(), " dimensions");
   check_cpu(op, "weight", weight);
   check_dtype(op, "weight", weight, ScalarType::Float);

@@ -28,18 +28,23 @@ void sum_rows(const GemmKernels& kernels, const GemmArgs& args, int64_t depth, C
   }
 }
 
-Weight check_weight(const char* op, const Tensor& packed_weight, const Tensor& weight_scales,
-                    const std::optional<Tensor>& bias) {
+PackedWeight check_packed(const char* op, const Tensor& packed_weight) {
   check_cpu(op, "packed_weight", packed_weight);
-  check_cpu(op, "weight_scales", weight_scales);
   check_dtype(op, "packed_weight", packed_weight, ScalarType::Byte);
-  check_dtype(op, "weight_scales", weight_scales, ScalarType::Float);
   TORCHQ_CHECK(packed_weight.dim() == 1 && packed_weight.is_contiguous(), "torchq::", op,
                ": packed_weight must be the contiguous 1-d tensor that pack_weight returns");
   const char* error;
-  Weight weight{PackedWeight(data_of<uint8_t>(packed_weight), packed_weight.numel(), &error),
-                data_of<float>(weight_scales), nullptr};
+  const PackedWeight packed(data_of<uint8_t>(packed_weight), packed_weight.numel(), &error);
   TORCHQ_CHECK(error == nullptr, "torchq::", op, ": packed_weight cannot be used: ", error);
+  return packed;
+}
+
+Weight check_weight(const char* op, const Tensor& packed_weight, const Tensor& weight_scales,
+                    const std::optional<Tensor>& bias) {
+  Weight weight{check_packed(op, packed_weight), nullptr, nullptr};
+  check_cpu(op, "weight_scales", weight_scales);
+  check_dtype(op, "weight_scales", weight_scales, ScalarType::Float);
+  weight.scales = data_of<float>(weight_scales);
   const int64_t channels = int64_t{weight.packed.header().groups} * weight.packed.header().columns;
   TORCHQ_CHECK(weight_scales.dim() == 1 && weight_scales.numel() == channels && weight_scales.is_contiguous(),
                "torchq::", op, ": weight_scales must be contiguous of shape [", channels, "], got ",
@@ -54,33 +59,6 @@ Weight check_weight(const char* op, const Tensor& packed_weight, const Tensor& w
     weight.bias = data_of<float>(*bias);
   }
   return weight;
-}
-
-void use_group(const Weight& weight, int64_t group, GemmArgs& args) {
-  const PackedHeader& header = weight.packed.header();
-  args.columns = header.columns;
-  args.taps = 1;
-  args.tap_bytes = header.depth();
-  args.panels = weight.packed.panels(group);
-  args.panel_bytes = header.panel_bytes();
-  args.tap_offsets = nullptr;
-  args.column_sums = weight.packed.column_sums(group);
-  args.weight_zero_points = weight.packed.zero_points(group);
-  args.weight_scales = weight.scales + group * header.columns;
-  args.bias = weight.bias == nullptr ? nullptr : weight.bias + group * header.columns;
-}
-
-void use_input(const char* op, double scale, int64_t zero_point, bool is_signed, GemmArgs& args) {
-  args.input_scale = check_scale(op, "input_scale", scale);
-  args.input_zero_point = check_zero_point(op, "input_zero_point", zero_point, storage_of_bytes(is_signed));
-  args.signed_input = is_signed;
-}
-
-void use_output(const char* op, const OutputArgs& output, GemmArgs& args) {
-  args.signed_output = check_bytes(op, "output_dtype", output.dtype);
-  args.output_scale = check_scale(op, "output_scale", output.scale);
-  args.output_zero_point =
-      check_zero_point(op, "output_zero_point", output.zero_point, storage_of_bytes(args.signed_output));
 }
 
 void point_at_rows(const uint8_t* input, int64_t k, int64_t stride, int64_t first, int64_t count, Chunk& chunk) {

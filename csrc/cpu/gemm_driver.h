@@ -23,8 +23,8 @@ struct Chunk {
   std::vector<int32_t> row_sums;
   std::vector<float> row_scales;
   std::vector<int32_t> row_zero_points;
-  std::vector<Line> scratch;                // the kernel's
-  std::vector<PanelParameters> parameters;  // of the products that this thread starts
+  std::vector<Line> scratch;  // the kernel's
+  std::vector<Line> layer;    // what an operator lays out for one call (layer.h)
 
   static Chunk& of_this_thread() {
     static thread_local Chunk chunk;
@@ -41,7 +41,7 @@ struct Lines {
 // row_sums[m] = sum_k (A[m, k] - zero_point[m]) over the `depth` bytes of a row that are no padding.
 void sum_rows(const GemmKernels& kernels, const GemmArgs& args, int64_t depth, Chunk& chunk);
 
-// `args` describes all columns of one group; prepare(line, first, count, chunk) fills in chunk.pointers, and for float
+// `args` describes all columns of one group, prepared; prepare(line, first, count, chunk) fills in chunk.pointers, and for float
 // results row_scales and row_zero_points, of rows first .. first + count of a line, and returns the element of the output
 // (and of the residual) where the first of them begins.
 template <typename Prepare>
@@ -57,10 +57,6 @@ void run_gemm(GemmArgs args, const Lines& lines, int64_t depth, bool to_float, c
   const int64_t splits =
       threads == 1 || chunks == 0 ? 1 : std::min(column_blocks, std::max<int64_t>(1, 2 * threads / chunks));
 
-  std::vector<PanelParameters>& parameters = Chunk::of_this_thread().parameters;
-  parameters.resize(static_cast<size_t>((args.columns + kPanelColumns - 1) / kPanelColumns));
-  (to_float ? kernels.prepare_float : kernels.prepare_bytes)(args, parameters.data());
-  args.parameters = parameters.data();
   args.row_pitch = kChunkRows;
 
   const auto run = [&](int64_t begin, int64_t end) {
@@ -108,20 +104,9 @@ struct Weight {
   const float* scales;
   const float* bias;
 };
+PackedWeight check_packed(const char* op, const Tensor& packed_weight);
 Weight check_weight(const char* op, const Tensor& packed_weight, const Tensor& weight_scales,
                     const std::optional<Tensor>& bias);
-
-// What a product takes from the weight of one group. Rows are one tap of the whole depth.
-void use_group(const Weight& weight, int64_t group, GemmArgs& args);
-
-// The scales and zero points of a product with int8 or uint8 result.
-struct OutputArgs {
-  double scale;
-  int64_t zero_point;
-  ScalarType dtype;
-};
-void use_input(const char* op, double scale, int64_t zero_point, bool is_signed, GemmArgs& args);
-void use_output(const char* op, const OutputArgs& output, GemmArgs& args);
 
 // Points at rows of k bytes, `stride` apart; where k is no multiple of 4 they are copied, for the kernels read whole
 // groups of 4.

@@ -35,8 +35,7 @@ std::vector<Between> between(int64_t input, int64_t output, bool align_corners, 
 Tensor upsample_bilinear_cpu(const Tensor& input, const std::vector<int64_t>& output_size, bool align_corners,
                              const std::vector<double>& factors) {
   constexpr const char* op = "upsample_bilinear";
-  check_cpu(op, "input", input);
-  const bool is_signed = check_bytes(op, "input", input.scalar_type());
+  const bool is_signed = check_input(op, input);
   TORCHQ_CHECK(input.dim() == 4, "torchq::", op, ": input must be 4-d [N, C, H, W], got ", input.dim(), " dimensions");
   TORCHQ_CHECK(output_size.size() == 2, "torchq::", op, ": output_size must hold 2 numbers, got ", output_size.size());
   TORCHQ_CHECK(factors.empty() || factors.size() == 2, "torchq::", op, ": factors must hold 2 numbers or none, got ",

@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "../numerics.h"
-#include "gemm_driver.h"
+#include "layer.h"
 
 namespace torchq {
 namespace {
@@ -16,8 +16,6 @@ struct Rows {
 };
 
 Rows rows_of(const char* op, const Tensor& input, const PackedHeader& header) {
-  TORCHQ_CHECK(header.groups == 1 && header.taps() == 1, "torchq::", op,
-               ": packed_weight holds a convolution's weight");
   TORCHQ_CHECK(input.dim() >= 1, "torchq::", op, ": input must have at least one dimension");
   const int64_t k = input.size(input.dim() - 1);
   TORCHQ_CHECK(k == header.k, "torchq::", op, ": input's last dimension must be ", header.k, " as the weight's, got ",
@@ -33,44 +31,51 @@ Tensor empty_output(const Rows& rows, ScalarType dtype) {
   return empty_contiguous(Sizes(rows.output_size.data(), rows.output_size.size()), dtype);
 }
 
-// `output` is null for a float32 result.
-Tensor multiply(const char* op, const Tensor& input, double input_scale, int64_t input_zero_point,
-                const Tensor& packed_weight, const Tensor& weight_scales, const std::optional<Tensor>& bias, bool relu,
-                const OutputArgs* output) {
-  check_cpu(op, "input", input);
-  const bool is_signed = check_bytes(op, "input", input.scalar_type());
-  const Weight weight = check_weight(op, packed_weight, weight_scales, bias);
-  const Rows rows = rows_of(op, input, weight.packed.header());
-  GemmArgs args{};
-  args.relu = relu;
-  use_group(weight, 0, args);
-  use_input(op, input_scale, input_zero_point, is_signed, args);
-  if (output != nullptr) use_output(op, *output, args);
-  Tensor result = empty_output(rows, output != nullptr ? output->dtype : ScalarType::Float);
+}  // namespace
+
+Tensor run_linear(const char* op, const Layer& layer, const PackedWeight& packed, const Tensor& input) {
+  const LayerHeader& header = layer.header();
+  const Rows rows = rows_of(op, input, header.packed);
+  GemmArgs args = gemm_args(header, packed, 0);
+  args.parameters = layer.parameters(0, 0);
+  Tensor result = empty_output(rows, output_dtype(header));
   args.output = result.mutable_data_ptr();
   args.output_stride = args.columns;
   const auto* data = data_of<uint8_t>(rows.input);
+  const bool to_float = header.to_float != 0;
   const auto prepare = [&](int64_t, int64_t first, int64_t count, Chunk& chunk) {
     point_at_rows(data, rows.k, rows.k, first, count, chunk);
-    if (output == nullptr) fill_rows(args.input_scale, args.input_zero_point, chunk);
+    if (to_float) fill_rows(args.input_scale, args.input_zero_point, chunk);
     return first * args.output_stride;
   };
-  run_gemm(args, {1, rows.count}, rows.k, output == nullptr, prepare);
+  run_gemm(args, {1, rows.count}, rows.k, to_float, prepare);
   return result;
+}
+
+namespace {
+
+Tensor multiply(const LayerArgs& args, const Tensor& input, const Tensor& packed_weight, const Tensor& weight_scales,
+                const std::optional<Tensor>& bias) {
+  const Weight weight = check_weight(args.op, packed_weight, weight_scales, bias);
+  return run_once(layer_header(args, weight.packed.header(), {}, false), args.op, weight, input, {});
 }
 
 Tensor linear_cpu(const Tensor& input, double input_scale, int64_t input_zero_point, const Tensor& packed_weight,
                   const Tensor& weight_scales, std::optional<Tensor> bias, double output_scale,
                   int64_t output_zero_point, ScalarType output_dtype, bool relu) {
-  const OutputArgs output{output_scale, output_zero_point, output_dtype};
-  return multiply("linear", input, input_scale, input_zero_point, packed_weight, weight_scales, bias, relu, &output);
+  const LayerArgs args{"linear", input_scale,  input_zero_point,  check_input("linear", input),
+                       false,    output_scale, output_zero_point, output_dtype,
+                       relu};
+  return multiply(args, input, packed_weight, weight_scales, bias);
 }
 
 Tensor linear_dequantize_cpu(const Tensor& input, double input_scale, int64_t input_zero_point,
                              const Tensor& packed_weight, const Tensor& weight_scales, std::optional<Tensor> bias,
                              bool relu) {
-  return multiply("linear_dequantize", input, input_scale, input_zero_point, packed_weight, weight_scales, bias, relu,
-                  nullptr);
+  constexpr const char* op = "linear_dequantize";
+  const LayerArgs args{op,  input_scale, input_zero_point, check_input(op, input), true, 1.0, 0, ScalarType::Float,
+                       relu};
+  return multiply(args, input, packed_weight, weight_scales, bias);
 }
 
 QParams qparams_of(const QuantizeKernels& kernels, const float* x, int64_t n, int32_t qmax) {
@@ -107,10 +112,12 @@ Tensor linear_dynamic_cpu(const Tensor& input, const Tensor& packed_weight, cons
   check_cpu(op, "input", input);
   check_dtype(op, "input", input, ScalarType::Float);
   const Weight weight = check_weight(op, packed_weight, weight_scales, bias);
-  const Rows rows = rows_of(op, input, weight.packed.header());
-  GemmArgs args{};
-  args.relu = relu;
-  use_group(weight, 0, args);
+  const LayerHeader header =
+      layer_header({op, 1.0, 0, false, true, 1.0, 0, ScalarType::Float, relu}, weight.packed.header(), {}, false);
+  const Rows rows = rows_of(op, input, header.packed);
+  const Layer layer = prepare_once(header, weight);
+  GemmArgs args = gemm_args(header, weight.packed, 0);
+  args.parameters = layer.parameters(0, 0);
   Tensor output = empty_output(rows, ScalarType::Float);
   args.output = output.mutable_data_ptr();
   args.output_stride = args.columns;

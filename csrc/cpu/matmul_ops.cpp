@@ -35,6 +35,7 @@ Matrix matrices(const Tensor& tensor, bool by_columns) {
 struct Packed {
   std::vector<Line> panels;
   std::vector<int32_t> column_sums;
+  std::vector<PanelParameters> parameters;
 };
 
 // Four k of sixteen columns, as pack.h lays a weight out; uint8 become int8 by a flip.
@@ -92,8 +93,11 @@ Tensor matmul_cpu(const Tensor& a, double a_scale, int64_t a_zero_point, const T
   size.push_back(m);
   size.push_back(n);
   GemmArgs args{};
-  use_input(op, a_scale, a_zero_point, is_signed, args);
-  use_output(op, {output_scale, output_zero_point, a.scalar_type()}, args);
+  args.input_scale = check_scale(op, "a_scale", a_scale);
+  args.input_zero_point = check_zero_point(op, "a_zero_point", a_zero_point, storage);
+  args.output_scale = check_scale(op, "output_scale", output_scale);
+  args.output_zero_point = check_zero_point(op, "output_zero_point", output_zero_point, storage);
+  args.signed_input = args.signed_output = is_signed;
   const float scale = check_scale(op, "b_scale", b_scale);
   const int32_t zero = check_zero_point(op, "b_zero_point", b_zero_point, storage) - (is_signed ? 0 : 128);
   Tensor output = empty_contiguous(Sizes(size.data(), size.size()), a.scalar_type());
@@ -114,12 +118,15 @@ Tensor matmul_cpu(const Tensor& a, double a_scale, int64_t a_zero_point, const T
   const auto run = [&](int64_t begin, int64_t end) {
     Packed packed;
     packed.column_sums.resize(static_cast<size_t>(n));
+    packed.parameters.resize(static_cast<size_t>(round_up(n, kPanelColumns) / kPanelColumns));
     for (int64_t index = begin; index < end; ++index) {
       GemmArgs product = args;
       pack_columns(right, right.at(index), is_signed, packed);
       product.panels = reinterpret_cast<const int8_t*>(packed.panels.data());
       kernels.sum_columns(product, packed.column_sums.data());
       product.column_sums = packed.column_sums.data();
+      kernels.prepare_bytes(product, packed.parameters.data());
+      product.parameters = packed.parameters.data();
       product.output = to + index * m * n;
       const uint8_t* rows = left.at(index);
       run_gemm(product, {1, m}, k, false, [&](int64_t, int64_t first, int64_t count, Chunk& chunk) {

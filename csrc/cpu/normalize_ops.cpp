@@ -16,8 +16,7 @@ struct Norm {
 
 Norm check_norm(const char* op, const Tensor& input, double input_scale, int64_t input_zero_point, double output_scale,
                 int64_t output_zero_point, bool relu) {
-  check_cpu(op, "input", input);
-  const bool is_signed = check_bytes(op, "input", input.scalar_type());
+  const bool is_signed = check_input(op, input);
   const Storage storage = storage_of_bytes(is_signed);
   Norm norm{check_scale(op, "input_scale", input_scale),
             check_zero_point(op, "input_zero_point", input_zero_point, storage), AffineArgs{}};

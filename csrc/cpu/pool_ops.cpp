@@ -66,8 +66,7 @@ void check_extents(const char* op, const char* name, const std::vector<int64_t>&
 }
 
 Pool check_pool(const char* op, const Tensor& input) {
-  check_cpu(op, "input", input);
-  const Storage storage = storage_of_bytes(check_bytes(op, "input", input.scalar_type()));
+  const Storage storage = storage_of_bytes(check_input(op, input));
   const int64_t dims = input.dim() - 2;
   TORCHQ_CHECK(dims >= 1 && dims <= 3, "torchq::", op,
                ": input must be [N, C, *spatial] with 1 to 3 spatial dimensions, ", "got ", input.dim(), " dimensions");

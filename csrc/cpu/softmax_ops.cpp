@@ -19,8 +19,7 @@ SoftmaxWeights softmax_weights(float scale) {
 
 Tensor softmax_cpu(const Tensor& input, double input_scale, double output_scale, int64_t output_zero_point) {
   constexpr const char* op = "softmax";
-  check_cpu(op, "input", input);
-  const bool is_signed = check_bytes(op, "input", input.scalar_type());
+  const bool is_signed = check_input(op, input);
   TORCHQ_CHECK(input.dim() >= 1, "torchq::", op, ": input must have at least one dimension");
   const SoftmaxWeights weights = softmax_weights(check_scale(op, "input_scale", input_scale));
   const float scale = check_scale(op, "output_scale", output_scale);

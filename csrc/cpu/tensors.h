@@ -79,6 +79,12 @@ inline bool check_bytes(const char* op, const char* name, ScalarType dtype) {
   return dtype == ScalarType::Char;
 }
 
+// The same of an input on the CPU.
+inline bool check_input(const char* op, const Tensor& input) {
+  check_cpu(op, "input", input);
+  return check_bytes(op, "input", input.scalar_type());
+}
+
 inline Storage check_storage(const char* op, const char* name, ScalarType dtype) {
   if (dtype == ScalarType::Int) return Storage::s32;
   TORCHQ_CHECK(dtype == ScalarType::Byte || dtype == ScalarType::Char, "torchq::", op, ": ", name,

@@ -33,9 +33,15 @@ CALLS = {
 TRANSPOSED = (ops.convolution, GOOD | OUTPUT | window(output_padding=(0, 0)) | {"transposed": True})
 
 CASES = {
-    "no-batch": ({"input": X[0]}, "window must hold"),
-    "two-dimensions": ({"input": X[0, 0]}, "input must be [N, C, *spatial] with 1 to 3 spatial dimensions"),
-    "six-dimensions": ({"input": X[None, None]}, "input must be [N, C, *spatial] with 1 to 3 spatial dimensions"),
+    "no-batch": ({"input": X[0]}, "input must be [N, C, *spatial] with 2 spatial dimensions as the window, got 3"),
+    "two-dimensions": (
+        {"input": X[0, 0]},
+        "input must be [N, C, *spatial] with 2 spatial dimensions as the window, got 2",
+    ),
+    "six-dimensions": (
+        {"input": X[None, None]},
+        "input must be [N, C, *spatial] with 2 spatial dimensions as the window",
+    ),
     "float-input": ({"input": X.float()}, "input must be uint8 or int8, got float32"),
     "too-few-channels": ({"input": X[:, :5]}, "input must have 6 channels, got 5"),
     "padding-beyond-int32": (window(padding=(2**63 - 1, 0)), f"padding must lie in [0, 2147483647], got {2**63 - 1}"),
@@ -43,11 +49,11 @@ CASES = {
     "no-kernel": (window((0, 2)), "kernel_size must lie in [1, 2147483647], got 0"),
     "three-kernel-sizes": (
         window((3, 2, 1)),
-        "window must hold kernel_size, stride, padding and dilation of 2 dimensio",
+        "window must hold kernel_size, stride, padding and dilation of 1 to 3 dim",
     ),
     "no-stride": (window(stride=(1, 0)), "stride must lie in [1, 2147483647], got 0"),
     "negative-stride": (window(stride=(-1, 1)), "stride must lie in [1, 2147483647], got -1"),
-    "empty-window": ({"window": []}, "window must hold"),
+    "empty-window": ({"window": []}, "window must not be empty"),
     "negative-padding": (window(padding=(0, -1)), "padding must lie in [0, 2147483647], got -1"),
     "no-dilation": (window(dilation=(0, 1)), "dilation must lie in [1, 2147483647], got 0"),
     "kernel-taller-than-the-image": (

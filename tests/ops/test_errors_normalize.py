@@ -81,7 +81,7 @@ MATMUL = {"a": A, "a_scale": 0.1, "a_zero_point": 3, "b": B, "b_scale": 0.1, "b_
         ({"b": B[:, :4]}, "the columns of a must be as many as the rows of b, got [2, 3, 5] and [2, 4, 4]"),
         ({"a": A[..., :0], "b": B[:, :0]}, "an output must sum over 1 to 33025 products to be exact in int32, got 0"),
         ({"b": on_meta(B)}, "one device"),
-        ({"a_scale": 0.0}, "input_scale must be a finite float32 above 0"),
+        ({"a_scale": 0.0}, "a_scale must be a finite float32 above 0"),
         ({"b_scale": 0.0}, "b_scale must be a finite float32 above 0"),
         ({"b_zero_point": 256}, "b_zero_point must lie in [0, 255], got 256"),
     ],

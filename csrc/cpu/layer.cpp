@@ -1,0 +1,156 @@
+#include "layer.h"
+
+#include <cstring>
+
+#include "depthwise_driver.h"
+
+namespace torchq {
+namespace {
+
+constexpr uint32_t kMagic = 0x314c5154;  // "TQL1"
+
+int64_t panel_lines(int64_t panels) { return panels * static_cast<int64_t>(sizeof(PanelParameters) / sizeof(Line)); }
+
+// The taps of the kernel that a phase of the outputs sees, in order.
+std::vector<int64_t> taps_of_phase(const LayerHeader& header, int64_t phase) {
+  const ConvWindow window(header.window, header.spatial_dims, header.transposed != 0);
+  int64_t index[3];
+  for (int i = 3; i-- > 0; phase /= window.axes[i].phases()) index[i] = phase % window.axes[i].phases();
+  std::vector<int64_t> taps;
+  for (const ConvAxis::Tap& i : window.axes[0].taps(index[0]))
+    for (const ConvAxis::Tap& j : window.axes[1].taps(index[1]))
+      for (const ConvAxis::Tap& k : window.axes[2].taps(index[2]))
+        taps.push_back((i.tap * window.axes[1].kernel + j.tap) * window.axes[2].kernel + k.tap);
+  return taps;
+}
+
+void prepare_columns(const LayerHeader& header, const Weight& weight, Line* to) {
+  const GemmKernels& kernels = gemm_kernels(static_cast<Isa>(header.level));
+  std::vector<int32_t> column_sums;
+  for (int64_t phase = 0; phase < header.phases(); ++phase) {
+    for (int64_t group = 0; group < header.packed.panel_groups(); ++group) {
+      GemmArgs args = gemm_args(header, weight.packed, group);
+      args.weight_scales = weight.scales + group * args.columns;
+      if (weight.bias != nullptr) args.bias = weight.bias + group * args.columns;
+      std::vector<int64_t> offsets;
+      if (header.phases() > 1) {
+        for (const int64_t tap : taps_of_phase(header, phase)) offsets.push_back(tap * header.packed.k * kPanelColumns);
+        args.taps = static_cast<int64_t>(offsets.size());
+        args.tap_bytes = header.packed.k;
+        args.tap_offsets = offsets.data();
+        column_sums.resize(static_cast<size_t>(args.columns));
+        kernels.sum_columns(args, column_sums.data());
+        args.column_sums = column_sums.data();
+      }
+      auto* parameters = reinterpret_cast<PanelParameters*>(to);
+      (header.to_float != 0 ? kernels.prepare_float : kernels.prepare_bytes)(args, parameters);
+      to += panel_lines(header.packed.group_panels());
+    }
+  }
+}
+
+}  // namespace
+
+int64_t LayerHeader::phases() const {
+  if (transposed == 0 || !in_place()) return 1;
+  int64_t phases = 1;
+  for (int32_t d = 0; d < spatial_dims; ++d) phases *= window[spatial_dims + d];
+  return phases;
+}
+
+int64_t LayerHeader::total_lines() const {
+  const int64_t first = static_cast<int64_t>(lines_of(sizeof(LayerHeader)));
+  if (packed.depthwise()) return first + depthwise_lines(*this);
+  return first + phases() * packed.panel_groups() * panel_lines(packed.group_panels());
+}
+
+LayerHeader layer_header(const LayerArgs& args, const PackedHeader& packed, const std::vector<int64_t>& window,
+                         bool transposed) {
+  LayerHeader header{};
+  header.magic = kMagic;
+  header.level = static_cast<int32_t>(current_isa());
+  header.packed = packed;
+  if (window.empty()) {
+    TORCHQ_CHECK(packed.groups == 1 && packed.taps() == 1, "torchq::", args.op,
+                 ": packed_weight holds a convolution's weight");
+  } else {
+    header.spatial_dims = static_cast<int32_t>(check_window(args.op, packed, window, transposed));
+    std::copy(window.begin(), window.end(), header.window);
+  }
+  header.transposed = transposed ? 1 : 0;
+  header.signed_input = args.signed_input ? 1 : 0;
+  header.to_float = args.to_float ? 1 : 0;
+  header.relu = args.relu ? 1 : 0;
+  header.input_scale = check_scale(args.op, "input_scale", args.input_scale);
+  header.input_zero_point =
+      check_zero_point(args.op, "input_zero_point", args.input_zero_point, storage_of_bytes(args.signed_input));
+  header.output_scale = 1.0f;
+  if (args.to_float) return header;
+  header.signed_output = check_bytes(args.op, "output_dtype", args.output_dtype) ? 1 : 0;
+  header.output_scale = check_scale(args.op, "output_scale", args.output_scale);
+  header.output_zero_point = check_zero_point(args.op, "output_zero_point", args.output_zero_point,
+                                              storage_of_bytes(header.signed_output != 0));
+  return header;
+}
+
+void prepare_layer(const LayerHeader& header, const Weight& weight, Line* lines) {
+  std::memcpy(lines, &header, sizeof(header));
+  Line* to = lines + lines_of(sizeof(header));
+  if (header.packed.depthwise()) {
+    prepare_depthwise(header, weight, to);
+  } else {
+    prepare_columns(header, weight, to);
+  }
+}
+
+bool Layer::fits(const PackedWeight& packed, int64_t bytes) const {
+  return header().magic == kMagic && std::memcmp(&header().packed, &packed.header(), sizeof(PackedHeader)) == 0 &&
+         header().spatial_dims >= 0 && header().spatial_dims <= 3 &&
+         header().total_lines() * static_cast<int64_t>(sizeof(Line)) == bytes;
+}
+
+const PanelParameters* Layer::parameters(int64_t phase, int64_t group) const {
+  const PackedHeader& packed = header().packed;
+  const int64_t set = (header().phases() == 1 ? 0 : phase) * packed.panel_groups() + group;
+  return reinterpret_cast<const PanelParameters*>(first()) + set * packed.group_panels();
+}
+
+GemmArgs gemm_args(const LayerHeader& header, const PackedWeight& packed, int64_t group) {
+  GemmArgs args{};
+  args.columns = header.packed.depthwise() ? header.packed.groups : header.packed.columns;
+  args.taps = 1;
+  args.tap_bytes = header.packed.depth();
+  args.panels = packed.panels(group);
+  args.panel_bytes = header.packed.panel_bytes();
+  args.column_sums = packed.column_sums(group);
+  args.weight_zero_points = packed.zero_points(group);
+  args.input_scale = header.input_scale;
+  args.input_zero_point = header.input_zero_point;
+  args.signed_input = header.signed_input != 0;
+  args.output_scale = header.output_scale;
+  args.output_zero_point = header.output_zero_point;
+  args.signed_output = header.signed_output != 0;
+  args.relu = header.relu != 0;
+  return args;
+}
+
+ScalarType output_dtype(const LayerHeader& header) {
+  if (header.to_float != 0) return ScalarType::Float;
+  return header.signed_output != 0 ? ScalarType::Char : ScalarType::Byte;
+}
+
+Layer prepare_once(const LayerHeader& header, const Weight& weight) {
+  std::vector<Line>& lines = Chunk::of_this_thread().layer;
+  lines.resize(static_cast<size_t>(header.total_lines()));
+  prepare_layer(header, weight, lines.data());
+  return Layer(lines.data());
+}
+
+Tensor run_once(const LayerHeader& header, const char* op, const Weight& weight, const Tensor& input,
+                const Residual& residual) {
+  const Layer layer = prepare_once(header, weight);
+  if (header.spatial_dims == 0) return run_linear(op, layer, weight.packed, input);
+  return run_convolution(op, layer, weight.packed, input, residual);
+}
+
+}  // namespace torchq

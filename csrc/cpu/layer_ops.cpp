@@ -1,0 +1,52 @@
+// Floor 2. prepare_layer and run_layer.
+#include <cstring>
+
+#include "layer.h"
+
+namespace torchq {
+namespace {
+
+Tensor prepare_layer_cpu(const Tensor& packed_weight, const Tensor& weight_scales, std::optional<Tensor> bias,
+                         const std::vector<int64_t>& window, bool transposed, double input_scale,
+                         int64_t input_zero_point, ScalarType input_dtype, double output_scale,
+                         int64_t output_zero_point, ScalarType output_dtype, bool relu) {
+  constexpr const char* op = "prepare_layer";
+  const Weight weight = check_weight(op, packed_weight, weight_scales, bias);
+  const LayerArgs args{op,    input_scale,  input_zero_point,  check_bytes(op, "input_dtype", input_dtype),
+                       false, output_scale, output_zero_point, output_dtype,
+                       relu};
+  const LayerHeader header = layer_header(args, weight.packed.header(), window, transposed);
+  Tensor layer = empty_contiguous(Sizes({header.total_lines() * static_cast<int64_t>(sizeof(Line))}), ScalarType::Byte);
+  prepare_layer(header, weight, reinterpret_cast<Line*>(output_of<uint8_t>(layer)));
+  return layer;
+}
+
+Tensor run_layer_cpu(const Tensor& input, const Tensor& packed_weight, const Tensor& layer) {
+  constexpr const char* op = "run_layer";
+  const bool is_signed = check_input(op, input);
+  check_cpu(op, "layer", layer);
+  const PackedWeight packed = check_packed(op, packed_weight);
+  check_dtype(op, "layer", layer, ScalarType::Byte);
+  const auto* lines = reinterpret_cast<const Line*>(data_of<uint8_t>(layer));
+  const bool whole = layer.dim() == 1 && layer.is_contiguous() &&
+                     layer.numel() >= static_cast<int64_t>(sizeof(LayerHeader)) &&
+                     reinterpret_cast<uintptr_t>(lines) % sizeof(Line) == 0;
+  TORCHQ_CHECK(whole && Layer(lines).fits(packed, layer.numel()), "torchq::", op,
+               ": layer must be what prepare_layer made for this packed_weight");
+  const LayerHeader& header = Layer(lines).header();
+  TORCHQ_CHECK(header.level == static_cast<int32_t>(current_isa()), "torchq::", op,
+               ": layer was prepared for another CPU capability; prepare it again");
+  TORCHQ_CHECK(is_signed == (header.signed_input != 0), "torchq::", op, ": input must be ",
+               header.signed_input != 0 ? "int8" : "uint8", " as the layer was prepared for, got ",
+               dtype_name(input.scalar_type()));
+  if (header.spatial_dims == 0) return run_linear(op, Layer(lines), packed, input);
+  return run_convolution(op, Layer(lines), packed, input, {});
+}
+
+}  // namespace
+}  // namespace torchq
+
+STABLE_TORCH_LIBRARY_IMPL(torchq, CPU, m) {
+  m.impl("prepare_layer", TORCH_BOX(&torchq::prepare_layer_cpu));
+  m.impl("run_layer", TORCH_BOX(&torchq::run_layer_cpu));
+}
