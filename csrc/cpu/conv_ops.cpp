@@ -135,7 +135,8 @@ Tensor run_convolution(const char* op, const Layer& layer, const PackedWeight& p
   const LayerHeader& header = layer.header();
   const ConvWindow window(header.window, header.spatial_dims, header.transposed != 0);
   const ConvShape shape = conv_shape(op, input, header.packed, window, header.spatial_dims);
-  const int64_t columns = header.packed.columns, channels = shape.groups * columns;
+  const int64_t columns = header.packed.group_columns(), groups = header.packed.panel_groups();
+  const int64_t channels = groups * columns;
   const std::vector<int64_t> size = conv_output_size(shape, header.spatial_dims, channels);
   Tensor result = empty_channels_last(Sizes(size.data(), size.size()), output_dtype(header));
   GemmArgs shared{};
@@ -149,10 +150,10 @@ Tensor run_convolution(const char* op, const Layer& layer, const PackedWeight& p
     return result;
   }
   const bool to_float = header.to_float != 0;
-  const int64_t k = header.packed.k;
+  const int64_t k = shape.channels / groups;
   const std::vector<uint8_t> padding_pixel(static_cast<size_t>(k), static_cast<uint8_t>(header.input_zero_point));
   for_each_phase(shape, !header.in_place(), [&](const ConvPhase& phase, int64_t index) {
-    for (int64_t group = 0; group < shape.groups; ++group) {
+    for (int64_t group = 0; group < groups; ++group) {
       GemmArgs args = gemm_args(header, packed, group);
       args.parameters = layer.parameters(index, group);
       args.output = output + group * columns * (to_float ? 4 : 1);

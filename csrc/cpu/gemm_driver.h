@@ -47,7 +47,9 @@ void sum_rows(const GemmKernels& kernels, const GemmArgs& args, int64_t depth, C
 template <typename Prepare>
 void run_gemm(GemmArgs args, const Lines& lines, int64_t depth, bool to_float, const Prepare& prepare) {
   const GemmKernels& kernels = gemm_kernels(current_isa());
-  const auto kernel = to_float ? kernels.to_float : kernels.to_bytes;
+  const bool grouped = args.group_width != 0;
+  const auto kernel = to_float ? (grouped ? kernels.grouped_to_float : kernels.to_float)
+                               : (grouped ? kernels.grouped_to_bytes : kernels.to_bytes);
   const int64_t line_chunks = (lines.length + kChunkRows - 1) / kChunkRows;
   const int64_t chunks = lines.count * line_chunks;
   const bool serial = lines.count * lines.length * args.columns * args.taps * args.tap_bytes <= kSerialMacs;
@@ -72,6 +74,7 @@ void run_gemm(GemmArgs args, const Lines& lines, int64_t depth, bool to_float, c
       GemmArgs part = args;
       part.rows = std::min(kChunkRows, lines.length - first_row);
       part.columns = last_column - first_column;
+      part.first_column = first_column;
       const int64_t element = prepare(piece / splits / line_chunks, first_row, part.rows, chunk) + first_column;
       part.row_pointers = chunk.pointers.data();
       part.scratch = chunk.scratch.data();
@@ -79,7 +82,7 @@ void run_gemm(GemmArgs args, const Lines& lines, int64_t depth, bool to_float, c
         part.row_scales = chunk.row_scales.data();
         part.row_zero_points = chunk.row_zero_points.data();
       }
-      if (args.weight_zero_points != nullptr) {
+      if (args.weight_zero_points != nullptr && !grouped) {
         sum_rows(kernels, part, depth, chunk);
         part.row_sums = chunk.row_sums.data();
       }

@@ -117,7 +117,8 @@ const PanelParameters* Layer::parameters(int64_t phase, int64_t group) const {
 
 GemmArgs gemm_args(const LayerHeader& header, const PackedWeight& packed, int64_t group) {
   GemmArgs args{};
-  args.columns = header.packed.depthwise() ? header.packed.groups : header.packed.columns;
+  args.columns = header.packed.group_columns();
+  args.group_width = header.packed.side_by_side() ? header.packed.k : 0;
   args.taps = 1;
   args.tap_bytes = header.packed.depth();
   args.panels = packed.panels(group);

@@ -257,6 +257,45 @@ TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
   for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = lane[first + i];
 }
 
+// Grouped convolution's: eight columns at a time, their weights and activations widened to 16 bits.
+constexpr int kGroupParts = 2;
+struct GroupWeights {
+  __m256i even, odd;
+};
+using GroupSums = __m256i;
+TORCHQ_INLINE I32 joined_parts(const GroupSums (&sums)[2]) { return {sums[0], sums[1]}; }
+TORCHQ_INLINE GroupWeights ones_of_groups() { return {_mm256_set1_epi16(1), _mm256_set1_epi16(1)}; }
+TORCHQ_INLINE GroupWeights load_group_weights(const int8_t* p, int part) {
+  const __m256i w = load_ymm(p + 32 * part);
+  return {_mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8), _mm256_srai_epi16(w, 8)};
+}
+struct Channels {
+  __m256i v;  // the sixteen, twice
+};
+TORCHQ_INLINE Channels load_channels(const uint8_t* p, int64_t n, bool flip) {
+  uint8_t buffer[16] = {};
+  for (int64_t i = 0; n < 16 && i < n; ++i) buffer[i] = p[i];
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(n >= 16 ? p : buffer));
+  const __m256i twice = _mm256_broadcastsi128_si256(bytes);
+  return {flip ? _mm256_xor_si256(twice, _mm256_set1_epi8(-128)) : twice};
+}
+// A shuffle that brings byte kByte of quad kQuad, of each column's group, to the column as 16 bits; then byte kByte + 2.
+template <int kWidth, int kQuad, int kPart, int kByte>
+TORCHQ_INLINE __m256i group_words(__m256i x) {
+  // The quad of the part's first columns, and of its last.
+  constexpr int first = 4 * kQuad + (kWidth == 16 ? 0 : 8 * kPart), second = kWidth == 4 ? first + 4 : first;
+  constexpr char a = first + kByte, b = second + kByte, zero = -128;
+  return _mm256_shuffle_epi8(
+      x, _mm256_setr_epi8(a, zero, a + 2, zero, a, zero, a + 2, zero, a, zero, a + 2, zero, a, zero, a + 2, zero,  //
+                          b, zero, b + 2, zero, b, zero, b + 2, zero, b, zero, b + 2, zero, b, zero, b + 2, zero));
+}
+template <int kWidth, int kQuad, int kPart>
+TORCHQ_INLINE void multiply_add_group(GroupSums& acc, const Channels& x, const GroupWeights& w) {
+  accumulate_dwords(acc, _mm256_madd_epi16(group_words<kWidth, kQuad, kPart, 0>(x.v), w.even));
+  accumulate_dwords(acc, _mm256_madd_epi16(group_words<kWidth, kQuad, kPart, 1>(x.v), w.odd));
+}
+constexpr int kGroupedRows = 4;
+
 constexpr int kBytes = 32;
 struct Bytes {
   __m256i v;

@@ -117,7 +117,7 @@ struct Dot {
 
 constexpr int kTileRows = 6;
 constexpr int kTilePanels = 4;
-constexpr int kMaxDoubled = 4;
+constexpr int kMaxDoubled = 6;
 
 // Quads (depthwise): 64 channels of four pixels, interleaved within 128-bit lanes; the packs of store_quads
 // interleave the same way, so that nothing has to be permuted back.
@@ -157,6 +157,31 @@ TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
   _mm512_storeu_ps(lane, x.v);
   for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = lane[first + i];
 }
+
+// Grouped convolution's: a panel's columns at once.
+constexpr int kGroupParts = 1;
+using GroupWeights = I32;
+using GroupSums = I32;
+TORCHQ_INLINE I32 joined_parts(const GroupSums (&sums)[1]) { return sums[0]; }
+TORCHQ_INLINE GroupWeights ones_of_groups() { return set(int32_t{0x01010101}); }
+TORCHQ_INLINE GroupWeights load_group_weights(const int8_t* p, int) { return {_mm512_loadu_si512(p)}; }
+struct Channels {
+  __m128i v;
+};
+TORCHQ_INLINE Channels load_channels(const uint8_t* p, int64_t n, bool flip) {
+  const __m128i bytes =
+      n >= 16 ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)) : _mm_maskz_loadu_epi8(lanes(n), p);
+  return {flip ? _mm_xor_si128(bytes, _mm_set1_epi8(-128)) : bytes};
+}
+template <int kWidth, int kQuad, int kPart>
+TORCHQ_INLINE void multiply_add_group(GroupSums& acc, Channels x, GroupWeights w) {
+  const __m512i quads =
+      kWidth == 4 ? _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3)
+                  : _mm512_setr_epi32(kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad + 2, kQuad + 2,
+                                      kQuad + 2, kQuad + 2, kQuad + 2, kQuad + 2, kQuad + 2, kQuad + 2);
+  multiply_add_quads(acc, {_mm512_permutexvar_epi32(quads, _mm512_castsi128_si512(x.v))}, w);
+}
+constexpr int kGroupedRows = 8;
 
 constexpr int kBytes = 64;
 struct Bytes {

@@ -202,6 +202,33 @@ TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
   for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = lane[first + i];
 }
 
+// Grouped convolution's: a panel's columns at once.
+constexpr int kGroupParts = 1;
+using GroupWeights = I32;
+using GroupSums = I32;
+TORCHQ_INLINE I32 joined_parts(const GroupSums (&sums)[1]) { return sums[0]; }
+TORCHQ_INLINE GroupWeights ones_of_groups() { return set(int32_t{0x01010101}); }
+TORCHQ_INLINE GroupWeights load_group_weights(const int8_t* p, int) {
+  TORCHQ_EACH_QUARTER(I32, vreinterpretq_s32_s8(vld1q_s8(p + 16 * i)));
+}
+struct Channels {
+  int32x4_t v;
+};
+TORCHQ_INLINE Channels load_channels(const uint8_t* p, int64_t n, bool flip) {
+  return {vreinterpretq_s32_u8(veorq_u8(load_pixel(p, n), vdupq_n_u8(flip ? 0x80 : 0)))};
+}
+template <int kWidth, int kQuad, int kPart>
+TORCHQ_INLINE void multiply_add_group(GroupSums& acc, Channels x, GroupWeights w) {
+  const int32x4_t first = vdupq_laneq_s32(x.v, kQuad);
+  if (kWidth == 4) {
+    multiply_add_quads(acc, {{first, vdupq_laneq_s32(x.v, 1), vdupq_laneq_s32(x.v, 2), vdupq_laneq_s32(x.v, 3)}}, w);
+  } else {
+    const int32x4_t last = vdupq_laneq_s32(x.v, kWidth == 8 ? (kQuad + 2) % 4 : kQuad);
+    multiply_add_quads(acc, {{first, first, last, last}}, w);
+  }
+}
+constexpr int kGroupedRows = 4;
+
 constexpr int kBytes = 16;
 struct Bytes {
   uint8x16_t v;

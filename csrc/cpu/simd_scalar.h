@@ -17,6 +17,10 @@
 //   multiply_add_quads  acc[l] += sum of 4 u8 times 4 s8, exact for every value
 //   store_quads         store_bytes of lanes in that order, n channels
 //   store_four          lanes first .. first + 3, n of them at most
+//   Group...            the columns of a panel in kGroupParts parts, which joined_parts joins
+//   load_channels       n <= 16 channels of a pixel, the rest 0, as u8
+//   multiply_add_group  acc[i] += quad kQuad of the group of kWidth (4, 8 or 16) channels that channel i is in, times w[i], for
+//                       the columns i of part kPart
 //
 //   Bytes               kBytes lanes of uint8; a part reads or writes n of them, the rest is 0
 //   lookup_bytes        y[i] = table[q[i]] of kTableBytes bytes
@@ -38,21 +42,20 @@ TORCHQ_INLINE int32_t wrap_mul(int32_t a, int32_t b) {
   return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
 }
 
-#define TORCHQ_EACH_LANE(Type, expression)              \
-  {                                                     \
-    Type out;                                           \
-    for (int i = 0; i < 16; ++i) out.v[i] = expression; \
-    return out;                                         \
-  }
+#define TORCHQ_EACH_LANE(Type, expression)            \
+  Type out;                                           \
+  for (int i = 0; i < 16; ++i) out.v[i] = expression; \
+  return out
 
-TORCHQ_INLINE F32 set(float x) TORCHQ_EACH_LANE(F32, x) TORCHQ_INLINE I32 set(int32_t x) TORCHQ_EACH_LANE(I32, x)
+TORCHQ_INLINE F32 set(float x) { TORCHQ_EACH_LANE(F32, x); }
+TORCHQ_INLINE I32 set(int32_t x) { TORCHQ_EACH_LANE(I32, x); }
 
-    TORCHQ_INLINE F32 load_part(const float* p, int64_t n)
-        TORCHQ_EACH_LANE(F32, i < n ? p[i] : 0.0f) template <typename T>
-        TORCHQ_INLINE I32 load_part(const T* p, int64_t n) TORCHQ_EACH_LANE(I32, i < n ? p[i] : 0) TORCHQ_INLINE F32
-    load(const float* p) {
-  return load_part(p, 16);
+TORCHQ_INLINE F32 load_part(const float* p, int64_t n) { TORCHQ_EACH_LANE(F32, i < n ? p[i] : 0.0f); }
+template <typename T>
+TORCHQ_INLINE I32 load_part(const T* p, int64_t n) {
+  TORCHQ_EACH_LANE(I32, i < n ? p[i] : 0);
 }
+TORCHQ_INLINE F32 load(const float* p) { return load_part(p, 16); }
 template <typename T>
 TORCHQ_INLINE I32 load(const T* p) {
   return load_part(p, 16);
@@ -66,21 +69,20 @@ TORCHQ_INLINE void store_part(T* p, const I32& x, int64_t n) {
   for (int64_t i = 0; i < n && i < 16; ++i) p[i] = static_cast<T>(x.v[i]);
 }
 
-TORCHQ_INLINE F32 operator+(const F32& a, const F32& b)
-    TORCHQ_EACH_LANE(F32, a.v[i] + b.v[i]) TORCHQ_INLINE F32 operator*(const F32& a, const F32& b)
-        TORCHQ_EACH_LANE(F32, a.v[i] * b.v[i]) TORCHQ_INLINE F32 operator/(const F32& a, const F32& b)
-            TORCHQ_EACH_LANE(F32, a.v[i] / b.v[i]) TORCHQ_INLINE I32 operator+(const I32& a, const I32& b)
-                TORCHQ_EACH_LANE(I32, wrap_add(a.v[i], b.v[i])) TORCHQ_INLINE I32 operator-(const I32& a, const I32& b)
-                    TORCHQ_EACH_LANE(I32, wrap_sub(a.v[i], b.v[i])) TORCHQ_INLINE I32 operator*(const I32& a,
-                                                                                                const I32& b)
-                        TORCHQ_EACH_LANE(I32, wrap_mul(a.v[i], b.v[i])) TORCHQ_INLINE F32
-    fma(const F32& a, const F32& b, const F32& c)
-        TORCHQ_EACH_LANE(F32, __builtin_fmaf(a.v[i], b.v[i], c.v[i])) TORCHQ_INLINE F32 min(const F32& a, const F32& b)
-            TORCHQ_EACH_LANE(F32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE F32 max(const F32& a, const F32& b)
-                TORCHQ_EACH_LANE(F32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE I32
-    min(const I32& a, const I32& b) TORCHQ_EACH_LANE(I32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE I32
-    max(const I32& a, const I32& b) TORCHQ_EACH_LANE(I32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE
-    float reduce_min(const F32& a) {
+TORCHQ_INLINE F32 operator+(const F32& a, const F32& b) { TORCHQ_EACH_LANE(F32, a.v[i] + b.v[i]); }
+TORCHQ_INLINE F32 operator*(const F32& a, const F32& b) { TORCHQ_EACH_LANE(F32, a.v[i] * b.v[i]); }
+TORCHQ_INLINE F32 operator/(const F32& a, const F32& b) { TORCHQ_EACH_LANE(F32, a.v[i] / b.v[i]); }
+TORCHQ_INLINE I32 operator+(const I32& a, const I32& b) { TORCHQ_EACH_LANE(I32, wrap_add(a.v[i], b.v[i])); }
+TORCHQ_INLINE I32 operator-(const I32& a, const I32& b) { TORCHQ_EACH_LANE(I32, wrap_sub(a.v[i], b.v[i])); }
+TORCHQ_INLINE I32 operator*(const I32& a, const I32& b) { TORCHQ_EACH_LANE(I32, wrap_mul(a.v[i], b.v[i])); }
+TORCHQ_INLINE F32 fma(const F32& a, const F32& b, const F32& c) {
+  TORCHQ_EACH_LANE(F32, __builtin_fmaf(a.v[i], b.v[i], c.v[i]));
+}
+TORCHQ_INLINE F32 min(const F32& a, const F32& b) { TORCHQ_EACH_LANE(F32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
+TORCHQ_INLINE F32 max(const F32& a, const F32& b) { TORCHQ_EACH_LANE(F32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
+TORCHQ_INLINE I32 min(const I32& a, const I32& b) { TORCHQ_EACH_LANE(I32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
+TORCHQ_INLINE I32 max(const I32& a, const I32& b) { TORCHQ_EACH_LANE(I32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
+TORCHQ_INLINE float reduce_min(const F32& a) {
   float least = a.v[0];
   for (int i = 1; i < 16; ++i) least = a.v[i] < least ? a.v[i] : least;
   return least;
@@ -96,10 +98,10 @@ TORCHQ_INLINE bool any_nan(const F32& a) {
   return found;
 }
 
-TORCHQ_INLINE F32 to_f32(const I32& a) TORCHQ_EACH_LANE(F32, static_cast<float>(a.v[i])) TORCHQ_INLINE I32
-    round_to_i32(const F32& a) TORCHQ_EACH_LANE(I32, round_to_int32(a.v[i]))
+TORCHQ_INLINE F32 to_f32(const I32& a) { TORCHQ_EACH_LANE(F32, static_cast<float>(a.v[i])); }
+TORCHQ_INLINE I32 round_to_i32(const F32& a) { TORCHQ_EACH_LANE(I32, round_to_int32(a.v[i])); }
 
-        struct ByteRange {
+struct ByteRange {
   int32_t offset, lowest, highest;
 };
 TORCHQ_INLINE ByteRange byte_range(int32_t offset, int32_t lowest, bool is_signed) {
@@ -165,22 +167,47 @@ TORCHQ_INLINE void store_four(float* p, const F32& x, int first, int64_t n) {
   for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = x.v[first + i];
 }
 
+// Grouped convolution's: a panel's columns at once.
+constexpr int kGroupParts = 1;
+using GroupWeights = I32;
+using GroupSums = I32;
+TORCHQ_INLINE I32 joined_parts(const GroupSums (&sums)[1]) { return sums[0]; }
+TORCHQ_INLINE GroupWeights ones_of_groups() { return set(int32_t{0x01010101}); }
+TORCHQ_INLINE GroupWeights load_group_weights(const int8_t* p, int) {
+  I32 w;
+  __builtin_memcpy(w.v, p, 64);
+  return w;
+}
+struct Channels {
+  uint8_t v[16];
+};
+TORCHQ_INLINE Channels load_channels(const uint8_t* p, int64_t n, bool flip) {
+  TORCHQ_EACH_LANE(Channels, i < n ? static_cast<uint8_t>(p[i] ^ (flip ? 0x80 : 0)) : uint8_t{0});
+}
+template <int kWidth, int kQuad, int kPart>
+TORCHQ_INLINE void multiply_add_group(GroupSums& acc, const Channels& x, const GroupWeights& w) {
+  I32 quads;
+  for (int i = 0; i < 16; ++i) __builtin_memcpy(&quads.v[i], x.v + i / kWidth * kWidth + 4 * kQuad, 4);
+  multiply_add_quads(acc, quads, w);
+}
+constexpr int kGroupedRows = 1;
+
 constexpr int kBytes = 16;
 struct Bytes {
   uint8_t v[kBytes];
 };
-TORCHQ_INLINE Bytes set_bytes(uint8_t x) TORCHQ_EACH_LANE(Bytes, x) TORCHQ_INLINE Bytes
-    load_block(const uint8_t* p, int64_t n) TORCHQ_EACH_LANE(Bytes, i < n ? p[i] : uint8_t{0}) TORCHQ_INLINE
-    void store_block(uint8_t* p, const Bytes& x, int64_t n) {
+TORCHQ_INLINE Bytes set_bytes(uint8_t x) { TORCHQ_EACH_LANE(Bytes, x); }
+TORCHQ_INLINE Bytes load_block(const uint8_t* p, int64_t n) { TORCHQ_EACH_LANE(Bytes, i < n ? p[i] : uint8_t{0}); }
+TORCHQ_INLINE void store_block(uint8_t* p, const Bytes& x, int64_t n) {
   for (int64_t i = 0; i < n && i < kBytes; ++i) p[i] = x.v[i];
 }
-TORCHQ_INLINE Bytes max(const Bytes& a, const Bytes& b)
-    TORCHQ_EACH_LANE(Bytes, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE Bytes min(const Bytes& a, const Bytes& b)
-        TORCHQ_EACH_LANE(Bytes, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) TORCHQ_INLINE Bytes operator^(const Bytes& a,
-                                                                                                 const Bytes& b)
-            TORCHQ_EACH_LANE(Bytes, static_cast<uint8_t>(a.v[i] ^ b.v[i]))
+TORCHQ_INLINE Bytes max(const Bytes& a, const Bytes& b) { TORCHQ_EACH_LANE(Bytes, a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
+TORCHQ_INLINE Bytes min(const Bytes& a, const Bytes& b) { TORCHQ_EACH_LANE(Bytes, a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
+TORCHQ_INLINE Bytes operator^(const Bytes& a, const Bytes& b) {
+  TORCHQ_EACH_LANE(Bytes, static_cast<uint8_t>(a.v[i] ^ b.v[i]));
+}
 
-                constexpr int kTableBytes = 1;
+constexpr int kTableBytes = 1;
 struct ByteTable {
   const uint8_t* bytes;
 };

@@ -48,6 +48,8 @@ def _(weight: Tensor, zero_points: Tensor | None, groups: int) -> Tensor:
     if groups > 1 and channels == groups and k == 1 and math.prod(kernel) == height * width:
         groups = 1  # depthwise: the channels of one group, kernel rows of three in four bytes each
         depth = height * 4 if width == 3 else depth
+    if groups > 1 and channels == groups * k and k in (4, 8, 16):
+        groups = 1  # narrow groups lie side by side
     panels = groups * -(-(channels // groups) // _PANEL_COLUMNS)
     panel_bytes = depth * _PANEL_COLUMNS
     vectors = 1 if zero_points is None else 2

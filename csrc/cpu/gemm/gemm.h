@@ -36,6 +36,11 @@ struct GemmArgs {
   int64_t taps;
   int64_t tap_bytes;  // a multiple of 4
   bool signed_input;  // A holds int8, else uint8
+  // Grouped products: 4, 8 or 16, the channels of a group and its columns. Column n sees only the channels of its group, those
+  // from n / group_width * group_width on, and the pointers are to rows of channels for all columns. 0: every column sees
+  // the same bytes.
+  int64_t group_width;
+  int64_t first_column;  // grouped: the channel of the row pointers' rows that column 0 begins with
 
   const int8_t* panels;        // [ceil(N/16)], each panel_bytes after the one before it
   int64_t panel_bytes;         // at least taps * tap_bytes * 16
@@ -76,6 +81,8 @@ struct GemmKernels {
   void (*prepare_float)(const GemmArgs& args, PanelParameters* parameters);
   void (*to_bytes)(const GemmArgs& args);
   void (*to_float)(const GemmArgs& args);
+  void (*grouped_to_bytes)(const GemmArgs& args);
+  void (*grouped_to_float)(const GemmArgs& args);
   int64_t (*scratch_bytes)(int64_t taps, int64_t tap_bytes);
   // The sum of n bytes, uint8 or int8.
   int32_t (*sum_bytes)(const uint8_t* bytes, int64_t n, bool is_signed);

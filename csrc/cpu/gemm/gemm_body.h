@@ -4,7 +4,7 @@
 // the weights of a block stay in the nearest cache while the rows stream past.
 #pragma once
 
-#include "gemm_epilogue.h"
+#include "gemm_grouped.h"
 
 template <typename DotT>
 constexpr Activations kTakenBy = DotT::kSignedActivations ? Activations::s8 : Activations::u8;
@@ -113,6 +113,8 @@ constexpr GemmKernels kDotKernels = {ToBytes::prepare<kTakenBy<Dot>>,
                                      ToFloat::prepare<kTakenBy<Dot>>,
                                      gemm<ToBytes, Dot>,
                                      gemm<ToFloat, Dot>,
+                                     grouped<ToBytes>,
+                                     grouped<ToFloat>,
                                      no_scratch,
                                      sum_bytes,
                                      sum_columns};

@@ -16,7 +16,9 @@ TORCHQ_INLINE int32_t shifted_zero_point(const GemmArgs& args, int32_t zero_poin
 struct ToBytes {
   template <Activations kTaken>
   static void prepare(const GemmArgs& args, PanelParameters* parameters) {
-    const I32 zero_point = set(shifted_zero_point<kTaken>(args, args.input_zero_point));
+    const bool grouped = args.group_width != 0;  // gemm_grouped.h takes u8
+    const I32 zero_point = set(grouped ? shifted_zero_point<Activations::u8>(args, args.input_zero_point)
+                                       : shifted_zero_point<kTaken>(args, args.input_zero_point));
     for (int64_t column = 0; column < args.columns; column += 16, ++parameters) {
       const int64_t part = args.columns - column < 16 ? args.columns - column : 16;
       const F32 s = set(args.input_scale) * load_part(args.weight_scales + column, part);

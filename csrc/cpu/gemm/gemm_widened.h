@@ -104,6 +104,8 @@ constexpr GemmKernels kWidenedKernels = {ToBytes::prepare<Activations::any>,
                                          ToFloat::prepare<Activations::any>,
                                          gemm_or_widened<ToBytes>,
                                          gemm_or_widened<ToFloat>,
+                                         grouped<ToBytes>,
+                                         grouped<ToFloat>,
                                          wide_scratch_bytes,
                                          sum_bytes,
                                          sum_columns};

@@ -17,8 +17,8 @@ template <typename Visit>
 void for_each_weight(const PackedHeader& header, int64_t channel, Visit visit) {
   const int64_t taps = header.taps();
   const int64_t row = channel * header.k * taps;
-  const int64_t column = header.depthwise() ? channel : channel % header.columns;
-  const int64_t group = header.depthwise() ? 0 : channel / header.columns;
+  const int64_t column = channel % header.group_columns();
+  const int64_t group = channel / header.group_columns();
   const int64_t panel = (group * header.group_panels() + column / kPanelColumns) * header.panel_bytes();
   for (int64_t k = 0; k < header.k; ++k) {
     for (int64_t tap = 0; tap < taps; ++tap) {
@@ -30,8 +30,8 @@ void for_each_weight(const PackedHeader& header, int64_t channel, Visit visit) {
 
 // Where a channel's sum and zero point are.
 int64_t column_index(const PackedHeader& header, int64_t channel) {
-  if (header.depthwise()) return channel;
-  return channel / header.columns * header.group_panels() * kPanelColumns + channel % header.columns;
+  const int64_t columns = header.group_columns();
+  return channel / columns * header.group_panels() * kPanelColumns + channel % columns;
 }
 
 // Whether the sizes are those of a weight that can be packed, so that no arithmetic on them overflows.

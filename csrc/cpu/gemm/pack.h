@@ -11,7 +11,8 @@
 //
 // A linear weight [N, K] has one group, one tap and k = K. A convolution weight [O, I/groups, *kernel] has
 // columns = O/groups per group, k = I/groups, and a tap per kernel position; its depth runs over taps, then
-// k. A depthwise weight [O, 1, KH, KW] is one group of O columns; three-wide kernel rows take four bytes each.
+// k. A depthwise weight [O, 1, KH, KW] is one group of O columns; three-wide kernel rows take four bytes each. So are
+// groups of four, eight or sixteen channels to as many, side by side in a panel.
 #pragma once
 
 #include <cstdint>
@@ -35,11 +36,16 @@ struct PackedHeader {
   int64_t taps() const { return int64_t{kernel[0]} * kernel[1] * kernel[2]; }
   // One input and one output channel per group, in 2-d: the channels are then the columns of a single group.
   bool depthwise() const { return groups > 1 && columns == 1 && k == 1 && kernel[0] == 1; }
+  // Narrow groups: a panel holds the columns of several, each multiplied by its own channels.
+  bool side_by_side() const { return groups > 1 && columns == k && (k == 4 || k == 8 || k == 16); }
   // Depthwise kernel rows of three take a quad each; other depthwise taps go in order.
   bool row_quads() const { return depthwise() && kernel[2] == 3; }
   int64_t depth() const { return row_quads() ? int64_t{kernel[1]} * 4 : round_up(taps() * k, 4); }
-  int64_t panel_groups() const { return depthwise() ? 1 : groups; }
-  int64_t group_panels() const { return round_up(depthwise() ? groups : columns, kPanelColumns) / kPanelColumns; }
+  // How the columns lie in panels: in groups, or all as one.
+  bool joined() const { return depthwise() || side_by_side(); }
+  int64_t panel_groups() const { return joined() ? 1 : groups; }
+  int64_t group_columns() const { return joined() ? int64_t{groups} * columns : columns; }
+  int64_t group_panels() const { return round_up(group_columns(), kPanelColumns) / kPanelColumns; }
   int64_t panel_bytes() const { return depth() * kPanelColumns; }
   int64_t total_panels() const { return panel_groups() * group_panels(); }
   int64_t total_columns() const { return total_panels() * kPanelColumns; }

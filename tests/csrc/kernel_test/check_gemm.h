@@ -189,6 +189,76 @@ inline std::vector<uint8_t> sums(const Product& p, const Packed& packed, Isa lev
   return result.bytes();
 }
 
+// Groups of `width` channels, side by side.
+inline void check_grouped(Family& family, Random& random, int64_t width, int64_t groups, int64_t rows) {
+  const int64_t columns = width * groups, taps = random.between(1, 4), first = random.coin() ? 0 : 64;
+  const int64_t kernel[3] = {1, 1, taps};
+  const torchq::PackedHeader header = torchq::packed_header(groups, width, width, kernel, false);
+  std::vector<int8_t> weight;
+  for (const uint8_t byte : bytes(random, columns * width * taps)) weight.push_back(static_cast<int8_t>(byte));
+  std::vector<uint8_t> packed(static_cast<size_t>(header.total_bytes()));
+  torchq::pack_weight(header, weight.data(), nullptr, packed.data());
+  const char* error;
+  const torchq::PackedWeight view(packed.data(), header.total_bytes(), &error);
+  Product p = random_product(random, rows, columns, taps, 4, Values::any);
+  p.a = bytes(random, rows * taps * (first + columns));
+  const Packed sections{std::vector<int8_t>(view.panels(0), view.panels(0) + header.panels_bytes()),
+                        std::vector<int32_t>(view.column_sums(0), view.column_sums(0) + columns)};
+  const auto run = [&](Isa level, Edge edge, bool to_float) {
+    const Input<uint8_t> a(p.a, edge);
+    std::vector<const uint8_t*> pointers;
+    for (const int64_t i : p.order) pointers.push_back(i < 0 ? nullptr : a.data() + i * (first + columns));
+    const Input<const uint8_t*> row_pointers(pointers, edge);
+    const Input<int8_t> panels(sections.panels, edge);
+    const Input<int32_t> column_sums(sections.column_sums, edge), weight_zero_points(p.weight_zero_points, edge),
+        row_zero_points(p.row_zero_points, edge);
+    const Input<float> weight_scales(p.weight_scales, edge), bias(p.bias, edge), row_scales(p.row_scales, edge);
+    GemmArgs args{};
+    args.rows = rows;
+    args.columns = columns;
+    args.row_pointers = row_pointers.data();
+    args.row_pitch = p.row_pitch;
+    args.taps = taps;
+    args.tap_bytes = width;
+    args.signed_input = p.signed_input;
+    args.group_width = width;
+    args.first_column = first;
+    args.panels = panels.data();
+    args.panel_bytes = header.panel_bytes();
+    args.column_sums = column_sums.data();
+    args.weight_scales = weight_scales.data();
+    if (!p.bias.empty()) args.bias = bias.data();
+    if (!p.weight_zero_points.empty()) args.weight_zero_points = weight_zero_points.data();
+    args.input_scale = p.input_scale;
+    args.input_zero_point = p.input_zero_point;
+    args.output_scale = p.output_scale;
+    args.output_zero_point = p.output_zero_point;
+    args.signed_output = p.signed_output;
+    args.relu = p.relu;
+    if (to_float) {
+      args.row_scales = row_scales.data();
+      args.row_zero_points = row_zero_points.data();
+    }
+    const torchq::GemmKernels& kernels = torchq::gemm_kernels(level);
+    const Output<torchq::PanelParameters> parameters(header.group_panels(), edge);
+    (to_float ? kernels.prepare_float : kernels.prepare_bytes)(args, parameters.data());
+    args.parameters = parameters.data();
+    const Output<uint8_t> output(((rows - 1) * p.output_stride + columns) * (to_float ? 4 : 1), edge);
+    args.output = output.data();
+    args.output_stride = p.output_stride;
+    (to_float ? kernels.grouped_to_float : kernels.grouped_to_bytes)(args);
+    return to_float ? with_one_nan(output.bytes()) : output.bytes();
+  };
+  const std::string text = describe({{"width", width},
+                                     {"groups", groups},
+                                     {"rows", rows},
+                                     {"taps", taps},
+                                     {"signed_input", p.signed_input},
+                                     {"asymmetric", !p.weight_zero_points.empty()}});
+  family.check("grouped to_bytes " + text, [&](Isa level, Edge edge) { return run(level, edge, false); });
+  family.check("grouped to_float " + text, [&](Isa level, Edge edge) { return run(level, edge, true); });
+}
+
 inline void check_product(Family& family, const Product& p) {
   const Packed packed = pack(family, p);
   const std::string text = describe({{"rows", p.rows},
@@ -221,6 +291,9 @@ inline void check_gemm(Family& family, Random& random) {
         const int64_t k = 4 * random.between(1, 5);
         check_product(family, random_product(random, rows, columns, taps, k, values));
       }
+  for (const int64_t width : {4, 8, 16})
+    for (const int64_t groups : {2, 3, 4, 5, 8})
+      for (const int64_t rows : all_rows) check_grouped(family, random, width, groups, rows);
   // The largest sums that int32 holds: numerics.h's kMaxReduction, of 255 or -128 times -128.
   check_product(family, random_product(random, 2, 17, 1, 65793, Values::largest));
   check_product(family, random_product(random, 7, 66, 1, 200, Values::largest));

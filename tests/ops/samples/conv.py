@@ -124,6 +124,32 @@ def channel_samples() -> Iterator[Sample]:
         yield from convolutions(f"{name}-int8", full_range(1, channels, 7, 8, dtype=INT8), (outputs, 3, 3), **options)
 
 
+def narrow_group_samples() -> Iterator[Sample]:
+    """Groups of 4, 8 and 16 channels to as many, which lie side by side, and their neighbours, which do not."""
+    for seed, (width, groups) in enumerate(itertools.product((4, 8, 16, 12), (2, 3, 4, 5, 16))):
+        for dtype, asymmetric in itertools.product(BYTES, (False, True)):
+            x = full_range(2, width * groups, 5, 6, dtype=dtype, seed=seed)
+            options = {"groups": groups, "padding": (1, 1), "asymmetric": asymmetric, "with_bias": True, "seed": seed}
+            name = f"{groups}-groups-of-{width}-{short(dtype)}" + "-asymmetric" * asymmetric
+            yield from convolutions(name, x, (width * groups, 3, 3), **options, relu=seed % 2 == 0)
+    x = full_range(2, 40, 7, 9)
+    for name, options in (
+        ("stride", {"stride": (2, 2)}),
+        ("dilation", {"dilation": (2, 3), "padding": (2, 2)}),
+        ("int8", {"output_dtype": INT8}),
+        ("residual", {"with_residual": True}),
+        ("transposed", {"transposed": True, "stride": (2, 2), "padding": (1, 1), "asymmetric": True}),
+    ):
+        yield from convolutions(f"narrow-groups-{name}", x, (40, 3, 3), groups=10, **options)
+        yield from convolutions(f"narrow-groups-of-8-{name}", x, (40, 3, 3), groups=5, **options)
+        yield from convolutions(f"narrow-groups-of-16-{name}", x[:, :32], (32, 3, 3), groups=2, **options)
+    yield from convolutions("narrow-groups-to-more", x, (80, 3, 3), groups=10)
+    yield from convolutions("narrow-groups-1d", full_range(1, 32, 40), (32, 3), groups=8)
+    yield from convolutions("narrow-groups-3d", full_range(1, 16, 3, 4, 5), (16, 2, 2, 3), groups=2)
+    x, weight = torch.full((1, 32, 4, 4), 255, dtype=UINT8), torch.full((32, 8, 3, 3), -128, dtype=INT8)
+    yield from convolutions("narrow-groups-extremes", x, (32, 3, 3), weight=weight, groups=4, zero_point=0)
+
+
 def extreme_samples() -> Iterator[Sample]:
     for dtype, w in itertools.product(BYTES, (-128, -127, 127)):
         info = torch.iinfo(dtype)
@@ -151,6 +177,7 @@ def parallel_samples() -> Iterator[Sample]:
         ("shallow", (1, 3, 56, 56), (64, 5, 5), {"stride": (1, 1), "relu": True}),
         ("transposed", (1, 64, 24, 25), (64, 4, 4), {"transposed": True, "stride": (2, 2), "padding": (1, 1)}),
         ("residual", (1, 64, 24, 25), (64, 3, 3), {"with_residual": True, "relu": True}),
+        ("narrow-groups", (2, 128, 50, 50), (128, 3, 3), {"groups": 32, "padding": (1, 1)}),
     ):
         yield from convolutions(f"large-{name}", full_range(*image), kernel, **options, parallel=True)
 
@@ -238,6 +265,7 @@ SAMPLES = [
     *dimension_samples(),
     *transposed_samples(),
     *residual_samples(),
+    *narrow_group_samples(),
     *option_samples(),
     *window_samples(),
     *channel_samples(),

@@ -24,6 +24,8 @@ def packed_layout(weight: Tensor, zero_points: Tensor | None = None, groups: int
         rows, groups, columns = rows.reshape(1, groups, -1), 1, groups
         if three[2] == 3:  # each row of the kernel takes four bytes
             rows = F.pad(rows.unflatten(-1, three[1:]), (0, 1)).flatten(2)
+    if groups > 1 and columns == k and k in (4, 8, 16):  # narrow groups lie side by side
+        rows, groups, columns = rows.reshape(1, groups * columns, -1), 1, groups * columns
     rows = F.pad(rows, (0, -rows.shape[2] % 4, 0, -columns % PANEL))
     panels = rows.reshape(groups, -1, PANEL, rows.shape[2] // 4, 4).transpose(2, 3)
     per_column = [rows.sum(-1, dtype=torch.int32)]
@@ -52,6 +54,10 @@ def weight_samples() -> Iterator[Sample]:
         ("convolution", (18, 5, 3, 2), 1),
         ("conv3d", (4, 3, 2, 3, 2), 1),
         ("grouped", (34, 3, 3, 3), 2),
+        ("groups-of-4", (20, 4, 3, 2), 5),
+        ("groups-of-8", (16, 8, 1, 1), 2),
+        ("groups-of-16", (32, 16, 2, 1), 2),
+        ("groups-of-4-to-8", (16, 4, 1, 3), 2),
         ("depthwise-3x3", (20, 1, 3, 3), 20),
         ("depthwise-2x3", (16, 1, 2, 3), 16),
         ("depthwise-5x5", (33, 1, 5, 5), 33),
