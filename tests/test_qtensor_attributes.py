@@ -9,8 +9,9 @@ from torchq.qtensor_functions import FUNCTIONS
 
 # Where the answer has to differ: addresses, and that it is a subclass; and one that warns.
 ITS_OWN = {"_cdata", "_python_dispatch", "volatile"}
+TENSORS = {"T", "mT", "H", "mH", "data", "real"}
 GETTERS = sorted(f.__self__.__name__ for f in FUNCTIONS if getattr(f, "__name__", "") == "__get__")
-ATTRIBUTES = [name for name in GETTERS if name not in ITS_OWN | {"T", "mT", "data"}]
+ATTRIBUTES = [name for name in GETTERS if name not in ITS_OWN | TENSORS]
 METHODS = sorted({f.__name__ for f in FUNCTIONS if f.__name__.startswith(("is_", "_is_"))})
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -135,12 +135,12 @@ def test_state_of_equal_parameters_is_loaded_into_a_module(q, parameter):
     assert torch.equal(module.q, q)
 
 
-def test_state_of_other_parameters_is_loaded_by_assignment():
+@pytest.mark.parametrize("assign", [False, True], ids=["copied", "assigned"])
+@pytest.mark.parametrize("parameter", [False, True], ids=["buffer", "parameter"])
+def test_state_of_other_parameters_is_loaded_with_them(parameter, assign):
     q = QTENSORS["per-tensor"]
-    module = holder(torchq.QTensor(q.int_repr(), 0.1, 100), parameter=False)
-    with pytest.raises(RuntimeError, match=r"0\.1, 100, None\), got .*0\.05, 100, None\).*assign=True"):
-        module.load_state_dict({"q": q})
-    module.load_state_dict({"q": q}, assign=True)
+    module = holder(torchq.QTensor(q.int_repr(), 0.1, 100), parameter)
+    module.load_state_dict({"q": q}, assign=assign)
     assert torch.equal(module.q, q)
 
 

@@ -18,13 +18,15 @@ from torchq.dtypes import (
     quint4x2,
     quint8,
 )
-from torchq.qtensor import (
-    QTensor,
-    dequantize,
-    float_fallbacks,
-    no_float_fallback,
-    quantize_per_channel,
-    quantize_per_tensor,
+from torchq.qtensor import QTensor, dequantize, float_fallbacks, no_float_fallback
+from torchq.qtensor_creation import quantize_per_channel, quantize_per_tensor, quantize_per_tensor_dynamic
+from torchq.qtensor_qparams import _choose_qparams_per_tensor, choose_qparams_optimized  # noqa: F401  (torch's name)
+from torchq.qtensor_wrapping import (  # noqa: F401  (as these are, of what has an underscore in torch)
+    _empty_affine_quantized,
+    _empty_per_channel_affine_quantized,
+    _make_per_channel_quantized_tensor,
+    _make_per_tensor_quantized_tensor,
+    empty_quantized,
 )
 
 __version__ = "0.1.0"
@@ -43,8 +45,10 @@ __all__ = [
     "QDtype",
     "QScheme",
     "QTensor",
+    "choose_qparams_optimized",
     "cpu_capabilities",
     "dequantize",
+    "empty_quantized",
     "float_fallbacks",
     "get_cpu_capability",
     "no_float_fallback",
@@ -58,6 +62,7 @@ __all__ = [
     "qint32",
     "quantize_per_channel",
     "quantize_per_tensor",
+    "quantize_per_tensor_dynamic",
     "quint4x2",
     "quint8",
     "set_cpu_capability",

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from torchq import ops
-from torchq.dtypes import QDtype, QScheme, as_qdtype, qdtype_of_storage
-from torchq.ops.quantize import channel_qparams, check_qparams
+from torchq.dtypes import QDtype, QScheme, qdtype_of_storage
+from torchq.qtensor_arithmetic import dequantize_float_zero_points
 
 _make_wrapper_subclass = Tensor._make_wrapper_subclass
 
-# What a torch function does with QTensors; torchq/qtensor_functions.py fills it in.
+# What a torch function does with QTensors; torchq/qtensor_functions fills it in.
 FUNCTIONS: dict[Callable, Callable] = {}
 
 # That of torch's printed tensors, unless set_printoptions changes theirs.
@@ -32,8 +32,8 @@ class QTensor(torch.Tensor):
     """A tensor of integers that stands for the float values ``(q - zero_point) * scale``.
 
     It is a ``torch.Tensor`` that reports the dtype float32. Functions that keep scale and zero point (relu, max_pool2d,
-    reshape, slicing, cat of equal parameters, ...) work on the integers and return a QTensor. Every other function
-    computes in float32 and is counted (``float_fallbacks``), or raises inside ``no_float_fallback``.
+    reshape, slicing, cat, sort, mean, ...) work on the integers and return a QTensor. Every other function computes in
+    float32 and is counted (``float_fallbacks``), or raises inside ``no_float_fallback``. docs/qtensor.md lists them.
 
     Made by ``torchq.quantize_per_tensor`` and ``torchq.quantize_per_channel``; the constructor wraps integers that are
     there already and, being on the path of every quantized layer, checks nothing.
@@ -41,7 +41,8 @@ class QTensor(torch.Tensor):
     Args:
         data: the integers: uint8, int8 or int32.
         scale: a number; with ``axis``, float64 ``[data.size(axis)]``.
-        zero_point: a number; with ``axis``, int64 ``[data.size(axis)]``.
+        zero_point: a number; with ``axis``, int64 ``[data.size(axis)]``, or float32 if zero points are no integers; the
+            scale is float32 then too.
         axis: the dimension that has a scale and zero point for each index; None for one of each.
     """
 
@@ -90,8 +91,12 @@ class QTensor(torch.Tensor):
         return qdtype_of_storage(self._data.dtype)
 
     def qscheme(self) -> QScheme:
-        """Returns ``per_tensor_affine`` or ``per_channel_affine``."""
-        return QScheme.per_tensor_affine if self._axis is None else QScheme.per_channel_affine
+        """Returns ``per_tensor_affine``, ``per_channel_affine`` or ``per_channel_affine_float_qparams``."""
+        if self._axis is None:
+            return QScheme.per_tensor_affine
+        if self._zero_point.is_floating_point():
+            return QScheme.per_channel_affine_float_qparams
+        return QScheme.per_channel_affine
 
     def int_repr(self) -> Tensor:
         """Returns a copy of the integers, as a plain tensor of uint8, int8 or int32."""
@@ -101,6 +106,8 @@ class QTensor(torch.Tensor):
         """Returns the float32 values ``(q - zero_point) * scale``."""
         if self._axis is None:
             return ops.dequantize_per_tensor(self._data, self._scale, self._zero_point)
+        if self._zero_point.is_floating_point():
+            return dequantize_float_zero_points(self._data, self._scale, self._zero_point, self._axis)
         return ops.dequantize_per_channel(self._data, self._scale, self._zero_point, self._axis)
 
     def _require(self, name: str, per_tensor: bool) -> None:
@@ -120,12 +127,12 @@ class QTensor(torch.Tensor):
         return self._zero_point
 
     def q_per_channel_scales(self) -> Tensor:
-        """Returns the scales of a per channel QTensor, float64."""
+        """Returns the scales of a per channel QTensor, float64; float32 with zero points that are no integers."""
         self._require("q_per_channel_scales", per_tensor=False)
         return self._scale
 
     def q_per_channel_zero_points(self) -> Tensor:
-        """Returns the zero points of a per channel QTensor, int64."""
+        """Returns the zero points of a per channel QTensor, int64, or float32 where they are no integers."""
         self._require("q_per_channel_zero_points", per_tensor=False)
         return self._zero_point
 
@@ -136,16 +143,30 @@ class QTensor(torch.Tensor):
 
     def has_qparams_of(self, other: "QTensor") -> bool:
         """Whether the other's integers mean the same values as this one's: equal dtype, scale, zero point and axis."""
-        if self._axis != other._axis or self._data.dtype != other._data.dtype:
+        if type(self) is not type(other) or self._data.dtype != other._data.dtype:
+            return False
+        return self._has_scale_and_zero_point_of(other)
+
+    def _has_scale_and_zero_point_of(self, other: "QTensor") -> bool:
+        if self._axis != other._axis:
             return False
         if self._axis is None:
             return self._scale == other._scale and self._zero_point == other._zero_point
+        if self._zero_point.dtype != other._zero_point.dtype:
+            return False
         return torch.equal(self._scale, other._scale) and torch.equal(self._zero_point, other._zero_point)
+
+    def _become(self, other: "QTensor") -> None:
+        """Takes over the other's shape, integers, which they then share, and parameters."""
+        with torch._C.DisableTorchFunctionSubclass():
+            self.data = other  # what torch keeps of a tensor: its size, strides and device
+        self._data, self._scale = other._data, other._scale
+        self._zero_point, self._axis = other._zero_point, other._axis
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         """Shows values, size, dtype, scheme, scale and zero point, in torch's order."""
         name = "QTensor("
-        if self._data.is_meta:
+        if self.is_meta:
             values = "..., device='meta'"  # torch adds the size, which is among the fields here
         else:
             values = repr(self.dequantize()).removeprefix("tensor(")[:-1] if self.numel() else "[]"
@@ -196,6 +217,9 @@ class QTensor(torch.Tensor):
 torch.serialization.add_safe_globals([QTensor])
 
 
+_dequantize = operator.methodcaller("dequantize")  # of the class that it is
+
+
 def _name(func: Callable) -> str:
     func = getattr(func, "overloadpacket", func)
     return torch.overrides.resolve_name(func) or getattr(func, "__name__", repr(func))
@@ -244,7 +268,7 @@ def float_fallback(func: Callable, args: tuple, kwargs: dict) -> Any:
     if getattr(_local, "forbidden", False):
         raise RuntimeError(f"{name} has no integer form for these arguments, and float fallbacks are forbidden here")
     _fallbacks[name] += 1
-    args, kwargs = tree_map_only(QTensor, QTensor.dequantize, (args, kwargs))
+    args, kwargs = tree_map_only(QTensor, _dequantize, (args, kwargs))
     return func(*args, **kwargs)
 
 
@@ -276,79 +300,6 @@ def no_float_fallback() -> Iterator[None]:
         yield
     finally:
         _local.forbidden = before
-
-
-def quantize_per_tensor(input: Tensor, scale: float | Tensor, zero_point: int | Tensor, dtype: Any) -> QTensor:
-    """Quantizes a float tensor with one scale and zero point.
-
-    To 8 bits ``q = clamp(round_half_even(fma(x, 1 / scale, zero_point)), qmin, qmax)``, the integers of
-    ``torch.quantize_per_tensor``. NaN becomes qmax.
-
-    Args:
-        input: float32, of any shape and layout; float16, bfloat16 and float64 are converted to float32 first.
-        scale: finite, above 0: the step between neighbouring values.
-        zero_point: the integer that stands for 0.0, in the dtype's range.
-        dtype: ``torchq.quint8``, ``torchq.qint8`` or ``torchq.qint32``, or torch's objects of these names.
-
-    Raises:
-        ValueError: if scale or zero point are out of range.
-        TypeError: if dtype is none of these, or the zero point no integer.
-
-    Example:
-        >>> q = torchq.quantize_per_tensor(torch.tensor([-1.0, 0.0, 1.0, 100.0]), 0.1, 10, torchq.quint8)
-        >>> q.int_repr()
-        tensor([  0,  10,  20, 255], dtype=torch.uint8)
-        >>> q.dequantize()
-        tensor([-1.0000,  0.0000,  1.0000, 24.5000])
-    """
-    try:
-        scale, zero_point = float(scale), operator.index(zero_point)
-    except TypeError:
-        raise TypeError(f"scale must be a number and zero_point an integer, got {scale!r} and {zero_point!r}") from None
-    data = ops.quantize_per_tensor(input, scale, zero_point, as_qdtype(dtype).storage_dtype)
-    return QTensor(data, scale, zero_point)
-
-
-def quantize_per_channel(input: Tensor, scales: Tensor, zero_points: Tensor, axis: int, dtype: Any) -> QTensor:
-    """Quantizes a float tensor with a scale and zero point for each index along one dimension.
-
-    ``q = clamp(round_half_even(float32(x * (1 / scale)) + zero_point), qmin, qmax)``, the integers of
-    ``torch.quantize_per_channel``. NaN becomes qmax.
-
-    Args:
-        input: float32, of any shape and layout; float16, bfloat16 and float64 are converted to float32 first.
-        scales: ``[input.size(axis)]``, finite, above 0.
-        zero_points: ``[input.size(axis)]``, in the dtype's range.
-        axis: the dimension of the channels, from ``-input.dim()``.
-        dtype: ``torchq.quint8``, ``torchq.qint8`` or ``torchq.qint32``, or torch's objects of these names.
-
-    Raises:
-        ValueError: if a scale or zero point is out of range, or there are not as many as channels.
-        TypeError: if dtype is none of these, or zero points are no integers.
-        IndexError: if the input has no such dimension.
-
-    Example:
-        >>> x = torch.tensor([[-1.0, 0.0], [1.0, 2.0]])
-        >>> scales, zero_points = torch.tensor([0.1, 0.01]), torch.tensor([10, 0])
-        >>> torchq.quantize_per_channel(x, scales, zero_points, 0, torchq.quint8).int_repr()
-        tensor([[  0,  10],
-                [100, 200]], dtype=torch.uint8)
-    """
-    storage = as_qdtype(dtype).storage_dtype
-    if not -input.dim() <= axis < input.dim():
-        raise IndexError(f"axis must lie in [{-input.dim()}, {input.dim() - 1}], got {axis}")
-    axis = axis % input.dim()
-    scales, zero_points = channel_qparams(scales, zero_points)
-    if scales.shape != (input.shape[axis],) or zero_points.shape != scales.shape:
-        raise ValueError(
-            f"scales and zero_points must have shape ({input.shape[axis]},), the input's size along axis {axis}, got "
-            f"{tuple(scales.shape)} and {tuple(zero_points.shape)}"
-        )
-    if not torch.compiler.is_compiling():  # then the operator checks, when it runs
-        for scale, zero_point in zip(scales.tolist(), zero_points.tolist(), strict=True):
-            check_qparams(scale, zero_point, storage)
-    data = ops.quantize_per_channel(input, scales, zero_points, axis, storage)
-    return QTensor(data, scales.detach(), zero_points, axis)
 
 
 def dequantize(input: Tensor | Sequence[Tensor]) -> Tensor | tuple[Tensor, ...]:
