@@ -111,6 +111,36 @@ def test_compiled_function_takes_channels():
         assert torch.equal(compiled(q), q.dequantize() + 1.0)
 
 
+COMPILED = {
+    "index": lambda q: q[:, 1:3],
+    "sort": lambda q: q.sort(1).values,
+    "max": lambda q: q.max(1).values,
+    "mean": lambda q: q.mean((2, 3)),
+    "compare": lambda q: q > 1.0,
+    "pad": lambda q: F.pad(q, (1, 0), value=0.5),
+    "pad-reflect": lambda q: F.pad(q, (1, 1, 0, 1), mode="reflect"),
+    "masked_fill": lambda q: q.masked_fill(torch.arange(8) > 2, 1.0),
+    "fill_": lambda q: q.clone().fill_(1.0),
+    "ones_like": torch.ones_like,
+    "stack": lambda q: torch.stack([q, q.flip(0)]),
+    "permute": lambda q: q.permute(3, 0, 1, 2),
+    "reshape": lambda q: q.reshape(2, 4, 48),
+}
+PER_TENSOR_ONLY = {"sort", "max", "mean", "masked_fill", "stack", "pad", "pad-reflect"}
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_compiled_functions_give_the_same(name):
+    q = torchq.quantize_per_tensor(image(), 0.1, 10, torchq.quint8)
+    qparams = (torch.linspace(0.05, 0.2, 4), torch.arange(4), 1)
+    channels = torchq.quantize_per_channel(image(), *qparams, torchq.quint8)
+    for given in (q, channels)[: 1 if name in PER_TENSOR_ONLY else 2]:
+        compiled = torch.compile(COMPILED[name], backend="aot_eager", fullgraph=True)
+        result, expected = compiled(given), COMPILED[name](given)
+        assert type(result) is type(expected)
+        assert torch.equal(result, expected)
+
+
 def test_inference_mode_changes_nothing():
     x = image()
     with torch.inference_mode():

@@ -245,6 +245,8 @@ def _refuse_writing(func: Callable, name: str, args: tuple, kwargs: dict) -> Non
     # Named, the first argument is torch's input, an operator's self or nn.init's tensor.
     if not _any_qtensor(args[0] if args else [kwargs.get(first) for first in ("input", "self", "tensor")]):
         return
+    if leaf == "__setitem__":
+        raise RuntimeError(f"elements of a QTensor of {args[0].qdtype} cannot be set")
     if leaf.endswith("_") and not leaf.endswith("__"):
         raise RuntimeError(
             f"{name} (or the operator that stands for it, as += for add_) would change a QTensor in place, and has no "

@@ -1,5 +1,7 @@
 """What torch has for tensors that are not quantized: the values say which integers must come out."""
 
+import math
+
 import pytest
 import torch
 from torch.utils._pytree import tree_leaves
@@ -31,6 +33,14 @@ def test_values_are_those_of_the_call_on_values(name, dtype):
 def test_a_clamp_needs_a_limit(call):
     with pytest.raises(RuntimeError):
         call(torchq.quantize_per_tensor(torch.ones(2), 0.25, 21, torchq.quint8))
+
+
+@pytest.mark.parametrize("limits", [(math.nan, 1.0), (0.0, math.nan)], ids=["lower", "upper"])
+def test_a_limit_of_nan_makes_nan(limits):
+    q = torchq.quantize_per_tensor(torch.ones(2), 0.25, 21, torchq.quint8)
+    assert q.clamp(*limits).isnan().all()
+    with pytest.raises(RuntimeError, match=r"clamp_ .*would change a QTensor in place"):
+        q.clamp_(*limits)
 
 
 def test_in_place_changes_return_the_tensor_itself():

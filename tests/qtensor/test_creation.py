@@ -7,7 +7,7 @@ import torch
 
 import torchq
 from qtensor.compare import HAS_TORCHS, assert_is_torchs, qparams
-from torchq.qtensor_functions.creating import NEW, REFUSED
+from torchq.qtensor_functions.creating import NEW
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 needs_torchs = pytest.mark.skipif(not HAS_TORCHS, reason="this torch has no quantized tensors to compare with")
@@ -52,18 +52,24 @@ def test_a_qtensor_is_not_quantized_again():
         torchq._make_per_tensor_quantized_tensor(q, 0.1, 10)
 
 
-@pytest.mark.parametrize("function", REFUSED, ids=lambda function: function.__name__)
-def test_torchs_own_functions_do_not_quantize_it(function):
+TORCHS_OWN = {
+    "quantize_per_tensor": (0.1, 10, torch.uint8),
+    "quantize_per_channel": (SCALES, ZERO_POINTS, 0, torch.uint8),
+    "quantize_per_tensor_dynamic": (torch.uint8, False),
+    "_make_per_tensor_quantized_tensor": (0.1, 10),
+    "_make_per_channel_quantized_tensor": (SCALES, ZERO_POINTS, 0),
+    "quantized_batch_norm": (None, None, SCALES, SCALES, 1e-5, 0.1, 1),
+    "quantized_max_pool1d": ([2],),
+    "quantized_max_pool3d": ([2, 2, 2],),
+}
+
+
+@needs_torchs
+@pytest.mark.parametrize("name", TORCHS_OWN)
+def test_functions_for_torchs_own_tensors_refuse_it(name):
     q = torchq.quantize_per_tensor(X, 0.1, 10, torchq.quint8)
-    rest = {
-        "quantize_per_tensor": (0.1, 10, torch.uint8),
-        "quantize_per_channel": (SCALES, ZERO_POINTS, 0, torch.uint8),
-        "quantize_per_tensor_dynamic": (torch.uint8, False),
-        "_make_per_tensor_quantized_tensor": (0.1, 10),
-        "_make_per_channel_quantized_tensor": (SCALES, ZERO_POINTS, 0),
-    }
-    with pytest.raises(TypeError, match=f"{function.__name__} makes a tensor of torch's own quantized dtypes"):
-        function(q, *rest[function.__name__])
+    with pytest.raises(TypeError, match=rf"torch\.{name} (makes|takes) tensors of torch's own quantized dtypes"):
+        getattr(torch, name)(q, *TORCHS_OWN[name])
 
 
 def test_input_is_a_tensor():

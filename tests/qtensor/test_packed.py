@@ -186,6 +186,18 @@ def test_changing_it_is_refused(change, make):
         change(make(torchq))
 
 
+@BOTH
+def test_its_elements_are_not_set(make):
+    q, before = make(torchq), make(torchq)
+    for index in (0, (1, 2), slice(2), torch.tensor([0])):
+        with pytest.raises(RuntimeError, match=r"elements of a QTensor of torchq\.quint4x2 cannot be set"):
+            q[index] = 1.0
+    assert torch.equal(q, before)
+    x = torch.zeros(5, 7)
+    x[:] = q
+    assert torch.equal(x, q.dequantize())
+
+
 def test_its_integers_are_not_mistaken_for_bytes():
     q = per_tensor(torchq)
     with pytest.raises(RuntimeError, match=r"torchq\.quint4x2 has two values a byte"):

@@ -9,7 +9,7 @@ from qtensor.calls import BEYOND_TORCH, CALLS
 from qtensor.moves import MOVES
 from test_qtensor_functions import COMPUTES
 from torchq import qtensor
-from torchq.qtensor_functions import FUNCTIONS, creating, questions
+from torchq.qtensor_functions import FUNCTIONS, creating, questions, refusing
 from torchq.qtensor_functions.table import of_torch
 
 NEEDS_A_GPU = {Tensor.cuda, Tensor.pin_memory}
@@ -17,13 +17,15 @@ TESTED_ELSEWHERE = {
     # in test_qtensor_attributes.py and test_creation.py
     *questions.QUESTIONS,
     *creating.NEW,
-    *creating.REFUSED,
+    *refusing.REFUSED,
     # in test_qtensor_copies.py, test_qtensor_inplace.py, test_qtensor_errors.py and test_parity_channels.py
     *(Tensor.float, torch.relu_, Tensor.relu_, F.relu_, Tensor.requires_grad_, Tensor.data_ptr),
     *questions.OF_QUANTIZATION,
     *(torch.empty_like, *of_torch("empty_quantized")),
+    # in test_qtensor_compile.py
+    torch._C._nn.pad,
     # nn.functional's max_pool2d asks torch.max_pool2d
-    F.max_pool2d,
+    *(F.max_pool2d, *of_torch("quantized_max_pool2d")),
 }
 
 

@@ -20,6 +20,7 @@ from torchq.qtensor_functions import (
     pooling,
     questions,
     reducing,
+    refusing,
     reshaping,
     writing,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "pooling",
     "questions",
     "reducing",
+    "refusing",
     "reshaping",
     "writing",
 ]

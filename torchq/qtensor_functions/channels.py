@@ -88,7 +88,7 @@ def _with_numbered_channels(q: QTensor, data: Tensor, channels: Tensor) -> Any:
 
 
 def _one_channel(q: QTensor, data: Tensor, channel: int) -> Any:
-    if q._zero_point.is_floating_point() or channel >= len(q._scale):
+    if q._zero_point.is_floating_point() or q._scale.is_meta or channel >= len(q._scale):
         return NotImplemented
     return QTensor(data, q._scale[channel].item(), int(q._zero_point[channel]))
 

@@ -1,7 +1,7 @@
 """New tensors like a QTensor: with its shape, scale and zero point, or plain ones of the dtype that it reports."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -68,21 +68,3 @@ NEW = (
     Tensor.new_tensor,
 )  # fmt: skip
 FUNCTIONS.update({function: _plain(function) for function in NEW})
-
-
-def _refusal(name: str) -> Callable:
-    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError(f"torch.{name} makes a tensor of torch's own quantized dtypes, and not of a QTensor")
-
-    return refuse
-
-
-REFUSED = {
-    function: _refusal(name)
-    for name in (
-        "quantize_per_tensor", "quantize_per_channel", "quantize_per_tensor_dynamic",
-        "_make_per_tensor_quantized_tensor", "_make_per_channel_quantized_tensor",
-    )
-    for function in of_torch(name)
-}  # fmt: skip
-FUNCTIONS.update(REFUSED)

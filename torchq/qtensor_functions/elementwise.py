@@ -39,11 +39,11 @@ def _relu_(input: QTensor) -> Any:
 def _clamp(input: QTensor, min: float | None = None, max: float | None = None) -> Any:
     if not per_tensor(input) or isinstance(min, Tensor) or isinstance(max, Tensor):
         return NotImplemented
+    if (min is None and max is None) or min != min or max != max:  # NaN, which no integer stands for
+        return NotImplemented
     data, dtype = input._data, input.qdtype
     lowest = dtype.qmin if min is None else limit(float(min), input._scale, input._zero_point, data.dtype)
     highest = dtype.qmax if max is None else limit(float(max), input._scale, input._zero_point, data.dtype)
-    if min is None and max is None:
-        return NotImplemented
     lowest = lowest if lowest < highest else highest  # as torch: the upper limit is the last
     return input._with_data(ops.clamp(data, lowest, highest) if of_bytes(input) else data.clamp(lowest, highest))
 

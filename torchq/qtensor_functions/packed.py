@@ -10,8 +10,8 @@ from torchq import qtensor
 from torchq.qtensor import QTensor, float_fallback
 from torchq.qtensor_functions.comparing import OF_VALUES
 from torchq.qtensor_functions.copying import KEEPERS, share, to_arguments
-from torchq.qtensor_functions.creating import REFUSED
 from torchq.qtensor_functions.questions import OF_QUANTIZATION, QUESTIONS, asked
+from torchq.qtensor_functions.refusing import REFUSED
 from torchq.qtensor_functions.table import implements, of_torch
 from torchq.qtensor_packed import FUNCTIONS, PackedQTensor, pack
 

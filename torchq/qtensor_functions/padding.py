@@ -10,7 +10,7 @@ from torchq.qtensor import QTensor
 from torchq.qtensor_functions.table import implements, integers_like, per_tensor
 
 
-@implements(F.pad)
+@implements(F.pad, torch._C._nn.pad)  # torch.compile calls the latter
 def _pad(input: QTensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
     if not per_tensor(input):
         return NotImplemented

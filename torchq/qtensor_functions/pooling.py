@@ -9,7 +9,7 @@ from torch import Tensor
 
 from torchq import ops
 from torchq.qtensor import QTensor
-from torchq.qtensor_functions.table import implements, of_bytes
+from torchq.qtensor_functions.table import implements, of_bytes, of_torch
 
 
 def _pair(name: str, value: int | Sequence[int]) -> tuple[int, int]:
@@ -31,7 +31,7 @@ def _pool(input: QTensor, pool: Callable[[Tensor], Tensor]) -> Any:
     return input._with_data(pool(data) if data.dim() == 4 else pool(data.unsqueeze(0)).squeeze(0))
 
 
-@implements(torch.max_pool2d, F.max_pool2d)
+@implements(torch.max_pool2d, F.max_pool2d, *of_torch("quantized_max_pool2d"))
 def _max_pool2d(
     input: QTensor,
     kernel_size: Any,

@@ -64,6 +64,7 @@ OF_QUANTIZATION = {
         "q_zero_point", "qscheme",
     )
     for function in of_torch(name)
+    if not isinstance(function, type)  # as torch.qscheme is
 }  # fmt: skip
 FUNCTIONS.update(OF_QUANTIZATION)
 
