@@ -6,6 +6,8 @@ Of a tensor of shape (2, 16, 6, 5). Those that move values are in moves.py.
 import torch
 import torch.nn.functional as F
 
+from qtensor.compare import HAS_TORCHS
+
 MASK = torch.arange(5) % 3 == 1
 
 
@@ -156,23 +158,28 @@ OTHERS = {
     "data-set": changed(lambda q: setattr(q, "data", q.flip(0))),
     "share_memory_": lambda q: q.clone().share_memory_().is_shared(),
     "is_shared": lambda q: q.is_shared(),
-    "dequantize": lambda q: q.dequantize(),
-    "torch.dequantize": torch.dequantize,
-    "torch.dequantize-of-a-list": lambda q: torch.dequantize([q, q[0]]),
     "empty_like": lambda q: torch.empty_like(q).fill_(0.6),
-    "empty_quantized": lambda q: torch.empty_quantized((2, 3), q).fill_(0.6),
     "relu_": changed(torch.relu_),
     "hardtanh-in-place": changed(lambda q: F.hardtanh(q, -0.5, 0.7, inplace=True)),
-    "qscheme": lambda q: str(torch.Tensor.qscheme(q)).rpartition(".")[2],
-    "int_repr": torch.int_repr,
-    "q_scale": torch.q_scale,
-    "q_zero_point": torch.q_zero_point,
     "storage_offset": lambda q: q[1].storage_offset(),
     "cat-out": lambda q: torch.cat([q[:1], q[1:]], out=torch.ones_like(q)),
     "max-out": lambda q: torch.max(q, out=torch.ones_like(q[0, 0, 0, 0])),
     "mean-out": lambda q: torch.mean(q.contiguous(), (2, 3), out=torch.ones_like(q[:, :, 0, 0])),
     "std-out": lambda q: torch.std(q.contiguous(), (2, 3), out=torch.ones_like(q[:, :, 0, 0])),
     "index_select-out": lambda q: torch.index_select(q, 1, torch.tensor([3, 1]), out=torch.ones_like(q[:, :2])),
+}
+
+# What torch has for its quantized tensors only, while it has them.
+QUANTIZED = {
+    "dequantize": lambda q: q.dequantize(),
+    "Tensor.dequantize": lambda q: torch.Tensor.dequantize(q),
+    "torch.dequantize": lambda q: torch.dequantize(q),
+    "torch.dequantize-of-a-list": lambda q: torch.dequantize([q, q[0]]),
+    "empty_quantized": lambda q: torch.empty_quantized((2, 3), q).fill_(0.6),
+    "int_repr": lambda q: torch.int_repr(q),
+    "q_scale": lambda q: torch.q_scale(q),
+    "q_zero_point": lambda q: torch.q_zero_point(q),
+    "qscheme": lambda q: str(torch.Tensor.qscheme(q)).rpartition(".")[2],
 }
 
 # What torch has for its other tensors only. Limits are integers times the scale, so that values say what must come out.
@@ -210,7 +217,6 @@ BEYOND_TORCH = {
     "torch.is_nonzero": lambda q: torch.is_nonzero(q[0, 0, 0, 0]),
     "torch.detach_": lambda q: torch.detach_(q.clone()),
     "torch.conj_physical_": lambda q: torch.conj_physical_(q.clone()),
-    "Tensor.dequantize": torch.Tensor.dequantize,
 }
 
-CALLS = {**ORDERING, **REDUCING, **WRITING, **COMPARING, **OTHERS}
+CALLS = {**ORDERING, **REDUCING, **WRITING, **COMPARING, **OTHERS, **(QUANTIZED if HAS_TORCHS else {})}

@@ -10,7 +10,7 @@ import torchq
 from qtensor.calls import BEYOND_TORCH
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-PLAIN = {"argmax", "torch.argmax", "argmin", "torch.argmin", "Tensor.dequantize"}
+PLAIN = {"argmax", "torch.argmax", "argmin", "torch.argmin"}
 
 
 @pytest.mark.parametrize("dtype", ["quint8", "qint8", "qint32"])

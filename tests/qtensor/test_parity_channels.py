@@ -57,11 +57,11 @@ CALLS = {
     "equal": lambda q: torch.equal(q, q.clone()),
     "equal-to-others": lambda q: torch.equal(q, q.clone().fill_(1.0)),
     "==": lambda q: q == 1.0,
-    "dequantize": torch.dequantize,
-    "int_repr": torch.int_repr,
-    "q_per_channel_scales": torch.q_per_channel_scales,
-    "q_per_channel_zero_points": torch.q_per_channel_zero_points,
-    "q_per_channel_axis": torch.q_per_channel_axis,
+    "dequantize": lambda q: torch.dequantize(q),
+    "int_repr": lambda q: torch.int_repr(q),
+    "q_per_channel_scales": lambda q: torch.q_per_channel_scales(q),
+    "q_per_channel_zero_points": lambda q: torch.q_per_channel_zero_points(q),
+    "q_per_channel_axis": lambda q: torch.q_per_channel_axis(q),
 }
 TORCH_LOSES_AXES_UP_TO = {"select-second": 1, "index-second": 1, "unbind-second": 1, "select-last": 2}
 
