@@ -82,6 +82,12 @@ def test_sums_of_large_integers_do_not_overflow():
     assert q.std(1, correction=0).int_repr().tolist()[:2] == [0, 0]
 
 
+def test_sums_of_many_bytes_do_not_overflow():
+    q = torchq.QTensor(torch.full((9_000_000,), 255, dtype=torch.uint8), 0.1, 0)
+    assert q.mean().int_repr().item() == 255
+    assert q.std().int_repr().item() == 0
+
+
 def test_nothing_to_reduce_gives_qmax():
     q = torchq.quantize_per_tensor(torch.ones(0, 3), 0.1, 10, torchq.quint8)
     assert q.mean(0).int_repr().tolist() == [255, 255, 255]

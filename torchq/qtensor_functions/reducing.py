@@ -29,8 +29,10 @@ def _mean(
 ) -> Any:
     if not per_tensor(input) or dtype not in (None, torch.float32) or not isinstance(out, (QTensor, type(None))):
         return NotImplemented
-    total = input._data.sum(_dims(input, dim), keepdim, dtype=torch.int64)
-    mean = (total.float() / _count(input, total)).round_()
+    # As many bytes cannot leave int32, which is twice as fast.
+    exact = torch.int32 if of_bytes(input) and input._data.numel() <= 8_421_504 else torch.int64
+    total = input._data.sum(_dims(input, dim), keepdim, dtype=exact)
+    mean = total.float().div_(_count(input, total)).round_()
     if not input._data.numel():
         mean.nan_to_num_(nan=input.qdtype.qmax)  # 0 / 0
     if not of_bytes(input):
