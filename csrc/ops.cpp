@@ -50,6 +50,17 @@ STABLE_TORCH_LIBRARY(torchq, m) {
       "convolution_dequantize(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, Tensor "
       "weight_scales, Tensor? bias, int[] window, bool transposed, bool relu) -> Tensor");
 
+  // One layer and direction of an LSTM or GRU whose products are linear_dynamic's: float32 input [T, B, I], or [rows, I] with
+  // the rows of each step in batch_sizes; states [B, H] -> output and last states. hr: an LSTM's projection.
+  m.def(
+      "lstm_dynamic(Tensor input, Tensor hidden, Tensor cell, Tensor packed_ih, Tensor scales_ih, Tensor? bias_ih, "
+      "Tensor packed_hh, Tensor scales_hh, Tensor? bias_hh, Tensor? packed_hr, Tensor? scales_hr, int[] batch_sizes, "
+      "bool reverse, bool per_token, bool reduce_range) -> (Tensor, Tensor, Tensor)");
+  m.def(
+      "gru_dynamic(Tensor input, Tensor hidden, Tensor packed_ih, Tensor scales_ih, Tensor? bias_ih, Tensor packed_hh, "
+      "Tensor scales_hh, Tensor? bias_hh, int[] batch_sizes, bool reverse, bool per_token, bool reduce_range) -> "
+      "(Tensor, Tensor)");
+
   // A linear layer (no window) or a convolution, with bytes in and out, prepared for one scale and zero point of its input
   // (cpu/layer.h), uint8 [bytes]; and run. Its arithmetic is linear's and convolution's, its call costs half of theirs.
   m.def(

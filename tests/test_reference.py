@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from torchq import ops, reference
+from torchq.reference import recurrent
 
 FIXTURES = runpy.run_path(str(Path(__file__).with_name("golden") / "make_fixtures.py"))
 DTYPES = [torch.uint8, torch.int8, torch.int32]
@@ -217,3 +218,21 @@ def test_average_of_padding_is_the_zero_point():
     q = torch.full((1, 1, 4, 4), 9, dtype=torch.int8)
     assert reference.avg_pool(q, 9, (3, 3), (2, 2), (1, 1), True, True, None).eq(9).all()
     assert reference.avg_pool(q, -3, (3, 3), (2, 2), (1, 1), True, False, None).eq(9).all()
+
+
+@pytest.mark.parametrize("name", ["exp", "sigmoid", "tanh"])
+def test_functions_of_gates_are_close(name):
+    """Against float64, over the range in which exp neither overflows nor is clamped."""
+    x = torch.cat([torch.linspace(-87, 88, 20_001), torch.linspace(-1, 1, 20_001), torch.logspace(-20, 0, 1001)])
+    result = getattr(recurrent, f"_{name}")(x).double()
+    expected = getattr(torch, name)(x.double())
+    assert ((result - expected).abs() / expected.abs().clamp(min=1e-37)).max() < 2e-7
+
+
+def test_functions_of_gates_end_where_they_should():
+    x = torch.tensor([-math.inf, -1e30, 1e30, math.inf, math.nan])
+    assert recurrent._sigmoid(x)[2:4].tolist() == [1.0, 1.0]
+    assert (recurrent._sigmoid(x)[:2] < 1e-37).all()
+    assert recurrent._tanh(x)[:4].tolist() == [-1.0, -1.0, 1.0, 1.0]
+    assert recurrent._tanh(x)[4].isnan()
+    assert recurrent._sigmoid(x)[4].isnan()

@@ -1,7 +1,5 @@
 // Floor 2. linear, linear_dequantize, linear_dynamic.
-#include <cstring>
-
-#include "../numerics.h"
+#include "dynamic_linear.h"
 #include "layer.h"
 
 namespace torchq {
@@ -78,58 +76,15 @@ Tensor linear_dequantize_cpu(const Tensor& input, double input_scale, int64_t in
   return multiply(args, input, packed_weight, weight_scales, bias);
 }
 
-QParams qparams_of(const QuantizeKernels& kernels, const float* x, int64_t n, int32_t qmax) {
-  float least = 0.0f, most = 0.0f;
-  kernels.min_max(x, n, &least, &most);
-  return choose_qparams(least, most, 0, qmax);
-}
-
-// Quantizes rows to uint8, each with the given qparams or, where there are none, with its own. The integers
-// saturate at 255 whatever range the qparams were chosen for.
-void quantize_rows(const float* input, int64_t k, int64_t first, int64_t count, const QParams* shared, int32_t qmax,
-                   Chunk& chunk) {
-  const QuantizeKernels& kernels = quantize_kernels(current_isa());
-  const int64_t padded = round_up(k, 4);
-  chunk.bytes.resize(static_cast<size_t>(kChunkRows * padded));
-  chunk.row_scales.resize(kChunkRows);
-  chunk.row_zero_points.resize(kChunkRows);
-  for (int64_t row = 0; row < count; ++row) {
-    const float* x = input + (first + row) * k;
-    uint8_t* q = chunk.bytes.data() + row * padded;
-    const QParams qparams = shared != nullptr ? *shared : qparams_of(kernels, x, k, qmax);
-    const float inverse = 1.0f / qparams.scale;
-    const float zero_point = static_cast<float>(qparams.zero_point);
-    kernels.quantize(x, k, &inverse, &zero_point, false, true, Storage::u8, q);
-    chunk.pointers[row] = q;
-    chunk.row_scales[row] = qparams.scale;
-    chunk.row_zero_points[row] = qparams.zero_point;
-  }
-}
-
 Tensor linear_dynamic_cpu(const Tensor& input, const Tensor& packed_weight, const Tensor& weight_scales,
                           std::optional<Tensor> bias, bool per_token, bool reduce_range, bool relu) {
   constexpr const char* op = "linear_dynamic";
   check_cpu(op, "input", input);
   check_dtype(op, "input", input, ScalarType::Float);
-  const Weight weight = check_weight(op, packed_weight, weight_scales, bias);
-  const LayerHeader header =
-      layer_header({op, 1.0, 0, false, true, 1.0, 0, ScalarType::Float, relu}, weight.packed.header(), {}, false);
-  const Rows rows = rows_of(op, input, header.packed);
-  const Layer layer = prepare_once(header, weight);
-  GemmArgs args = gemm_args(header, weight.packed, 0);
-  args.parameters = layer.parameters(0, 0);
+  const DynamicLinear linear(op, check_weight(op, packed_weight, weight_scales, bias), per_token, reduce_range, relu);
+  const Rows rows = rows_of(op, input, linear.header().packed);
   Tensor output = empty_output(rows, ScalarType::Float);
-  args.output = output.mutable_data_ptr();
-  args.output_stride = args.columns;
-  const auto* data = data_of<float>(rows.input);
-  const int32_t qmax = reduce_range ? 127 : 255;
-  QParams whole{};
-  if (!per_token) whole = qparams_of(quantize_kernels(current_isa()), data, rows.count * rows.k, qmax);
-  const auto prepare = [&](int64_t, int64_t first, int64_t count, Chunk& chunk) {
-    quantize_rows(data, rows.k, first, count, per_token ? nullptr : &whole, qmax, chunk);
-    return first * args.output_stride;
-  };
-  run_gemm(args, {1, rows.count}, rows.k, true, prepare);
+  linear.run(data_of<float>(rows.input), rows.count, output_of<float>(output));
   return output;
 }
 

@@ -93,6 +93,15 @@ TORCHQ_INLINE __m256i round_half_saturated(__m256 a) {
 }
 TORCHQ_INLINE I32 round_to_i32(F32 a) { return {round_half_saturated(a.lo), round_half_saturated(a.hi)}; }
 
+TORCHQ_INLINE __m256 power_half(__m256i n) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
+}
+TORCHQ_INLINE F32 power_of_two(I32 n) { return {power_half(n.lo), power_half(n.hi)}; }
+TORCHQ_INLINE F32 select_less(F32 a, F32 b, F32 x, F32 y) {
+  return {_mm256_blendv_ps(y.lo, x.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
+          _mm256_blendv_ps(y.hi, x.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
+}
+
 struct ByteRange {
   __m256i offset;
   __m128i lowest, flip;

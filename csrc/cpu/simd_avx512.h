@@ -60,6 +60,13 @@ TORCHQ_INLINE I32 round_to_i32(F32 a) {
   return {_mm512_mask_mov_epi32(rounded, high, _mm512_set1_epi32(INT32_MAX))};
 }
 
+TORCHQ_INLINE F32 power_of_two(I32 n) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n.v, _mm512_set1_epi32(127)), 23))};
+}
+TORCHQ_INLINE F32 select_less(F32 a, F32 b, F32 x, F32 y) {
+  return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v)};
+}
+
 struct ByteRange {
   __m512i offset, lowest, flip;
 };

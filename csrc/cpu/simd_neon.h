@@ -101,6 +101,13 @@ TORCHQ_INLINE int32x4_t round_half_saturated(float32x4_t a) {
 TORCHQ_INLINE F32 to_f32(I32 a) { TORCHQ_EACH_QUARTER(F32, vcvtq_f32_s32(a.v[i])); }
 TORCHQ_INLINE I32 round_to_i32(F32 a) { TORCHQ_EACH_QUARTER(I32, round_half_saturated(a.v[i])); }
 
+TORCHQ_INLINE F32 power_of_two(I32 n) {
+  TORCHQ_EACH_QUARTER(F32, vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n.v[i], vdupq_n_s32(127)), 23)));
+}
+TORCHQ_INLINE F32 select_less(F32 a, F32 b, F32 x, F32 y) {
+  TORCHQ_EACH_QUARTER(F32, vbslq_f32(vcltq_f32(a.v[i], b.v[i]), x.v[i], y.v[i]));
+}
+
 struct ByteRange {
   int16x8_t offset;
   uint8x16_t lowest, flip;

@@ -5,6 +5,8 @@
 //   store_part          the first n <= 16 lanes; to bytes: the low byte of each lane
 //   min, max            a < b ? a : b and a > b ? a : b, so that b is taken where a is NaN
 //   round_to_i32        numerics.h's round_to_int32
+//   power_of_two        2^n for n in [-126, 127]
+//   select_less         a < b ? x : y
 //   store_bytes         the first n of 16 * kVectors lanes: max(sat(rne(y) + offset), lowest), NaN as the top value
 //   Dot                 acc[j] += sum of 4 activation bytes times weight bytes 4j .. 4j + 3
 //   kTileRows, kTilePanels   the register tile of the GEMM body: rows, and panels of 16 columns
@@ -100,6 +102,17 @@ TORCHQ_INLINE bool any_nan(const F32& a) {
 
 TORCHQ_INLINE F32 to_f32(const I32& a) { TORCHQ_EACH_LANE(F32, static_cast<float>(a.v[i])); }
 TORCHQ_INLINE I32 round_to_i32(const F32& a) { TORCHQ_EACH_LANE(I32, round_to_int32(a.v[i])); }
+
+TORCHQ_INLINE F32 power_of_two(const I32& n) {
+  I32 bits;
+  for (int i = 0; i < 16; ++i) bits.v[i] = static_cast<int32_t>((static_cast<uint32_t>(n.v[i]) + 127) << 23);
+  F32 out;
+  __builtin_memcpy(out.v, bits.v, sizeof(out.v));
+  return out;
+}
+TORCHQ_INLINE F32 select_less(const F32& a, const F32& b, const F32& x, const F32& y) {
+  TORCHQ_EACH_LANE(F32, a.v[i] < b.v[i] ? x.v[i] : y.v[i]);
+}
 
 struct ByteRange {
   int32_t offset, lowest, highest;

@@ -15,6 +15,7 @@
 #include "kernel_test/check_normalize.h"
 #include "kernel_test/check_pool.h"
 #include "kernel_test/check_quantize.h"
+#include "kernel_test/check_recurrent.h"
 #include "kernel_test/check_softmax.h"
 
 namespace {
@@ -30,7 +31,7 @@ constexpr Check kChecks[] = {
     {"depthwise", check_depthwise}, {"elementwise", check_elementwise},
     {"pool", check_pool},           {"normalize", check_normalize},
     {"softmax", check_softmax},     {"interpolate", check_interpolate},
-    {"embedding", check_embedding},
+    {"embedding", check_embedding}, {"recurrent", check_recurrent},
 };
 
 #if !defined(__SANITIZE_ADDRESS__)

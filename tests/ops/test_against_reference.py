@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 import torchq
 from ops.samples import SAMPLES
-from ops.samples.sample import MULTIPLIES_PACKED_WEIGHT
+from ops.samples.sample import MULTIPLIES_PACKED_WEIGHT, RECURRENT
 
 CSRC = Path(__file__).parents[2] / "csrc"
 THREADS = (1, 2)
@@ -55,8 +55,9 @@ def test_gives_the_reference_at_every_level_and_thread_count(sample):
     for capability in torchq.cpu_capabilities():
         for threads in THREADS:
             with running_with(capability, threads):
-                differs = difference(sample.run(), sample.expected)
-            if differs:
+                results, expected = tree_leaves(sample.run()), tree_leaves(sample.expected)
+            differs = "; ".join(filter(None, map(difference, results, expected)))
+            if differs or len(results) != len(expected):
                 wrong.append(f"{capability} on {threads}: {differs}")
     assert wrong == []
 
@@ -99,6 +100,9 @@ def test_large_samples_are_beyond_the_serial_limit(sample):
             dims = weight.dim() - 2
             pieces *= math.prod(sample.arguments["window"][dims : 2 * dims])
         assert products // pieces > serial_limit("kSerialMacs")
+    elif sample.op in RECURRENT:
+        x, weight = sample.arguments["input"], sample.arguments["weight_ih"]
+        assert x.numel() * weight.shape[0] > serial_limit("kSerialMacs")
     elif sample.op == "matmul":
         assert sample.expected.numel() * sample.arguments["a"].shape[-1] > serial_limit("kSerialMacs")
     else:

@@ -19,6 +19,7 @@ from torchq.ops.quantize import (
     quantize_per_channel,
     quantize_per_tensor,
 )
+from torchq.ops.recurrent import gru_dynamic, lstm_dynamic
 from torchq.ops.weight import pack_weight, unpack_weight
 
 __all__ = [
@@ -34,11 +35,13 @@ __all__ = [
     "dequantize_per_tensor",
     "embedding_bag",
     "group_norm",
+    "gru_dynamic",
     "layer_norm",
     "linear",
     "linear_dequantize",
     "linear_dynamic",
     "lookup",
+    "lstm_dynamic",
     "matmul",
     "max_pool",
     "mul",

@@ -26,6 +26,7 @@ from torchq.reference.quantize import (
     quantize_per_channel,
     quantize_per_tensor,
 )
+from torchq.reference.recurrent import gru_dynamic, lstm_dynamic
 from torchq.reference.rounding import fma
 
 __all__ = [
@@ -42,11 +43,13 @@ __all__ = [
     "embedding_bag",
     "fma",
     "group_norm",
+    "gru_dynamic",
     "layer_norm",
     "linear",
     "linear_dequantize",
     "linear_dynamic",
     "lookup",
+    "lstm_dynamic",
     "matmul",
     "max_pool",
     "mul",

@@ -15,6 +15,7 @@ from ops.samples import (
     normalize,
     pool,
     quantize,
+    recurrent,
     weight,
 )
 from ops.samples.sample import Sample
@@ -32,6 +33,7 @@ SAMPLES: list[Sample] = [
     *normalize.SAMPLES,
     *interpolate.SAMPLES,
     *embedding.SAMPLES,
+    *recurrent.SAMPLES,
 ]
 
 
