@@ -11,11 +11,13 @@ TORCH := torch==2.13.0
 
 # What a rebuild of the library depends on, and what clang-format looks after.
 CSRC := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.inc' 2>/dev/null)
-FORMATTED := $(filter %.h %.cpp,$(CSRC)) $(shell find tests/csrc -name '*.h' -o -name '*.cpp')
+FORMATTED := $(filter %.h %.cpp,$(CSRC)) $(shell find tests/csrc benchmarks -name '*.h' -o -name '*.cpp')
 
 # The floors without torch, and their test. It is told the families, so that none is forgotten.
 FAMILIES := $(patsubst csrc/cpu/%/kernels.inc,%,$(wildcard csrc/cpu/*/kernels.inc))
-KERNEL_TEST := tests/csrc/kernel_test.cpp csrc/cpu/isa.cpp $(wildcard csrc/cpu/*/*.cpp)
+KERNELS := csrc/cpu/isa.cpp $(wildcard csrc/cpu/*/*.cpp)
+KERNEL_TEST := tests/csrc/kernel_test.cpp $(KERNELS)
+BENCHMARKED := $(wildcard benchmarks/native/*.cpp) $(KERNELS)
 # As setup.py has them.
 KERNEL_FLAGS := -std=c++17 -Wall -Wextra -Wno-uninitialized -Wno-maybe-uninitialized -ffp-contract=off -MMD
 SANITIZERS := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
@@ -69,7 +71,8 @@ aarch64: ## run the same test for ARM, in an emulator
 	    sed -n 's/ .*digest/ digest/p' $$output > $$output.digests; done
 	@cmp build/sanitize/output.digests build/aarch64/output.digests
 
-bench: $(VENV)/.built ## measure the kernels against the machine's peak and torch.ao
+bench: $(VENV)/.bench ## measure against the machine's limits and other libraries; ARGS='linear' picks some
+	@$(MAKE) -s -j$$(nproc) build/benchmarks/native.so
 	@$(PY) -m benchmarks $(ARGS)
 
 clean: ## remove .venv, the built library and all caches
@@ -86,6 +89,13 @@ build/sanitize/%.o: %.cpp
 	@mkdir -p $(@D)
 	@$(CXX) $(KERNEL_FLAGS) -O1 -g1 $(SANITIZERS) -c $< -o $@
 
+build/benchmarks/native.so: $(BENCHMARKED:%.cpp=build/benchmarks/%.o)
+	@$(CXX) -shared $^ -o $@
+
+build/benchmarks/%.o: %.cpp
+	@mkdir -p $(@D)
+	@$(CXX) $(KERNEL_FLAGS) -O2 -fPIC -fvisibility=hidden -c $< -o $@
+
 build/aarch64/kernel_test: $(KERNEL_TEST:%.cpp=build/aarch64/%.o)
 	@$(AARCH64_CXX) -static $^ -o $@
 
@@ -93,7 +103,8 @@ build/aarch64/%.o: %.cpp
 	@mkdir -p $(@D)
 	@$(AARCH64_CXX) $(KERNEL_FLAGS) -O2 -c $< -o $@
 
--include $(KERNEL_TEST:%.cpp=build/sanitize/%.d) $(KERNEL_TEST:%.cpp=build/aarch64/%.d)
+-include $(KERNEL_TEST:%.cpp=build/sanitize/%.d) $(KERNEL_TEST:%.cpp=build/aarch64/%.d) \
+    $(BENCHMARKED:%.cpp=build/benchmarks/%.d)
 
 $(VENV)/.torch:
 	@echo "installing $(TORCH) into $(VENV)"
@@ -107,6 +118,11 @@ $(VENV)/.built: $(VENV)/.torch pyproject.toml setup.py $(CSRC)
 	@$(if $(filter-out $(CSRC),$?),\
 	    $(PIP) install --no-build-isolation -e '.[dev]' '$(TORCH)',\
 	    $(PY) setup.py -q build_ext --inplace)
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.built
+	@echo "installing the libraries to compare with"
+	@$(PIP) install --no-build-isolation -e '.[bench]' '$(TORCH)'
 	@touch $@
 
 $(VENV)/.minilm: $(VENV)/.built

@@ -4,15 +4,16 @@ import argparse
 import warnings
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks import harness, linear, parity
+from benchmarks import conv, harness, kernels, linear, nets, parity
 
-BENCHMARKS = {"parity": parity.run, "linear": linear.run}
-
-
-def _text(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+BENCHMARKS = {
+    "parity": parity.run,
+    "kernels": kernels.run,
+    "linear": linear.run,
+    "conv": conv.run,
+    "nets": nets.run,
+}
 
 
 def main() -> None:
@@ -22,17 +23,13 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=UserWarning)
     harness.pin_thread()
-    console = Console(width=110)
-    console.print(", ".join(f"{key} {value}" for key, value in harness.environment().items()))
+    console = Console(width=130)
+    console.print(", ".join(f"{key} {value}" for key, value in harness.environment().items() if value is not None))
     for name in names:
-        rows = BENCHMARKS[name]()
-        table = Table(title=name)
-        for column in rows[0]:
-            table.add_column(column, justify="right")
-        for row in rows:
-            table.add_row(*(_text(value) for value in row.values()))
-        console.print(table)
-        console.print(f"written to {harness.write_json(name, rows).relative_to(harness.RESULTS.parent.parent)}")
+        tables = BENCHMARKS[name]()
+        for table in tables:
+            harness.show(console, table)
+        console.print(f"written to {harness.write_json(name, tables).relative_to(harness.RESULTS.parent.parent)}")
 
 
 if __name__ == "__main__":

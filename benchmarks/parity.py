@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from benchmarks.harness import Measured
 from torchq import ops
 
 _OUTPUTS = 2_000_000
@@ -105,7 +106,7 @@ _FAMILIES = {
 }
 
 
-def run() -> list[dict[str, object]]:
+def run() -> list[Measured]:
     """Counts, for each operator, the integers compared and those that differ."""
     torch.backends.quantized.engine = "fbgemm"
     random.seed(0)
@@ -117,4 +118,4 @@ def run() -> list[dict[str, object]]:
             compared += ours.numel()
             differing += int((ours != theirs).sum())
         rows.append({"operator": name, "integers": compared, "differ from torch.ao": differing})
-    return rows
+    return [Measured("integers that differ from torch.ao", rows)]
