@@ -71,8 +71,7 @@ struct Gemm {
   std::vector<int32_t> row_zero_points;
   Lines<PanelParameters> parameters{0};
   Lines<uint8_t> scratch{0};
-  Isa prepared{};
-  bool is_prepared = false;
+  int prepared_for = -1;  // the level
 };
 
 // A product of [rows, taps * k] to [columns], or of `groups` such products side by side.
@@ -119,14 +118,13 @@ Case gemm(const char* name, int64_t rows, int64_t columns, int64_t taps, int64_t
   result.output.resize(static_cast<size_t>(rows * columns * (to_float ? 4 : 1)));
   result.run = [g, to_float](Isa level, Case& self) {
     const GemmKernels& kernels = gemm_kernels(level);
-    if (!g->is_prepared || g->prepared != level) {
+    if (g->prepared_for != static_cast<int>(level)) {
       g->parameters = Lines<PanelParameters>(round_up(g->args.columns, 16) / 16);
       (to_float ? kernels.prepare_float : kernels.prepare_bytes)(g->args, g->parameters.data());
       g->args.parameters = g->parameters.data();
       g->scratch = Lines<uint8_t>(kernels.scratch_bytes(g->args.taps, g->args.tap_bytes));
       g->args.scratch = g->scratch.data();
-      g->prepared = level;
-      g->is_prepared = true;
+      g->prepared_for = static_cast<int>(level);
     }
     g->args.output = self.output.data();
     if (g->args.group_width > 0)
@@ -143,6 +141,7 @@ struct Depthwise {
   std::vector<const uint8_t*> pixels;
   std::vector<float> scales, bias;
   Lines<uint8_t> prepared{0};
+  int prepared_for = -1;
 };
 
 // A row of 28 output pixels of `channels`; with `pairs` two neighbours share what they read.
@@ -182,8 +181,11 @@ Case depthwise(const char* name, int64_t channels, int64_t size, bool pairs) {
   result.output.resize(static_cast<size_t>(outputs * channels));
   result.run = [d, groups](Isa level, Case& self) {
     const DepthwiseKernels& kernels = depthwise_kernels(level);
-    d->prepared = Lines<uint8_t>(64 * kernels.prepared_lines(d->args));
-    kernels.prepare(d->args, d->prepared.data());
+    if (d->prepared_for != static_cast<int>(level)) {
+      d->prepared = Lines<uint8_t>(64 * kernels.prepared_lines(d->args));
+      kernels.prepare(d->args, d->prepared.data());
+      d->prepared_for = static_cast<int>(level);
+    }
     kernels.run(d->args, d->prepared.data(), d->pixels.data(), groups, false, self.output.data());
   };
   return result;

@@ -234,16 +234,23 @@ TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int
   x[0] = {_mm256_unpacklo_epi16(ab_low, cd_low), _mm256_unpackhi_epi16(ab_low, cd_low)};
   x[1] = {_mm256_unpacklo_epi16(ab_high, cd_high), _mm256_unpackhi_epi16(ab_high, cd_high)};
 }
-// u8 times s8, both widened to 16 bits: exact for every value.
-TORCHQ_INLINE __m256i dot_quads(__m256i x, __m256i w) {
-  const __m256i even =
-      _mm256_madd_epi16(_mm256_and_si256(x, _mm256_set1_epi16(0xff)), _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8));
-  const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(x, 8), _mm256_srai_epi16(w, 8));
-  return _mm256_add_epi32(even, odd);
+// u8 times s8, both widened to 16 bits, exact for every value: the even bytes, then the odd ones.
+constexpr int kQuadParts = 2;
+struct QuadWeights {
+  I32 part[kQuadParts];
+};
+TORCHQ_INLINE int32_t quad_part(uint32_t four, int part) {
+  const uint32_t bytes = four >> (8 * part);
+  const auto low = static_cast<int8_t>(bytes), high = static_cast<int8_t>(bytes >> 16);
+  return static_cast<int32_t>(static_cast<uint16_t>(low) | static_cast<uint32_t>(static_cast<uint16_t>(high)) << 16);
 }
-TORCHQ_INLINE void multiply_add_quads(I32& acc, I32 x, I32 w) {
-  acc.lo = _mm256_add_epi32(acc.lo, dot_quads(x.lo, w.lo));
-  acc.hi = _mm256_add_epi32(acc.hi, dot_quads(x.hi, w.hi));
+TORCHQ_INLINE __m256i even_bytes(__m256i x) { return _mm256_and_si256(x, _mm256_set1_epi16(0xff)); }
+TORCHQ_INLINE __m256i odd_bytes(__m256i x) { return _mm256_srli_epi16(x, 8); }
+TORCHQ_INLINE void multiply_add_quads(I32& acc, I32 x, const QuadWeights& w) {
+  accumulate_dwords(acc.lo, _mm256_madd_epi16(even_bytes(x.lo), w.part[0].lo));
+  accumulate_dwords(acc.hi, _mm256_madd_epi16(even_bytes(x.hi), w.part[0].hi));
+  accumulate_dwords(acc.lo, _mm256_madd_epi16(odd_bytes(x.lo), w.part[1].lo));
+  accumulate_dwords(acc.hi, _mm256_madd_epi16(odd_bytes(x.hi), w.part[1].hi));
 }
 TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
   const __m256 ceiling = _mm256_set1_ps(kInt32Ceiling);

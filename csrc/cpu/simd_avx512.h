@@ -147,8 +147,13 @@ TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int
 #pragma GCC unroll 4
   for (int v = 0; v < kQuadVectors; ++v) x[v].v = _mm512_xor_si512(x[v].v, _mm512_set1_epi8(-128));
 }
-TORCHQ_INLINE void multiply_add_quads(I32& acc, I32 x, I32 w) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(x.v), "v"(w.v));
+constexpr int kQuadParts = 1;
+struct QuadWeights {
+  I32 part[kQuadParts];
+};
+TORCHQ_INLINE int32_t quad_part(uint32_t four, int) { return static_cast<int32_t>(four); }
+TORCHQ_INLINE void multiply_add_quads(I32& acc, I32 x, const QuadWeights& w) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(x.v), "v"(w.part[0].v));
 }
 TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
   const __m512i bytes = narrow_within_lanes(y, range);
@@ -186,7 +191,7 @@ TORCHQ_INLINE void multiply_add_group(GroupSums& acc, Channels x, GroupWeights w
       kWidth == 4 ? _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3)
                   : _mm512_setr_epi32(kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad + 2, kQuad + 2,
                                       kQuad + 2, kQuad + 2, kQuad + 2, kQuad + 2, kQuad + 2, kQuad + 2);
-  multiply_add_quads(acc, {_mm512_permutexvar_epi32(quads, _mm512_castsi128_si512(x.v))}, w);
+  multiply_add_quads(acc, {_mm512_permutexvar_epi32(quads, _mm512_castsi128_si512(x.v))}, {{w}});
 }
 constexpr int kGroupedRows = 8;
 

@@ -190,12 +190,17 @@ TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int
   x[0] = {{vreinterpretq_s32_u16(vzip1q_u16(ab_low, cd_low)), vreinterpretq_s32_u16(vzip2q_u16(ab_low, cd_low)),
            vreinterpretq_s32_u16(vzip1q_u16(ab_high, cd_high)), vreinterpretq_s32_u16(vzip2q_u16(ab_high, cd_high))}};
 }
+constexpr int kQuadParts = 1;
+struct QuadWeights {
+  I32 part[kQuadParts];
+};
+TORCHQ_INLINE int32_t quad_part(uint32_t four, int) { return static_cast<int32_t>(four); }
 // u8 times s8 by an instruction for s8: x = (x - 128) + 64 + 64.
-TORCHQ_INLINE void multiply_add_quads(I32& acc, I32 x, I32 w) {
+TORCHQ_INLINE void multiply_add_quads(I32& acc, I32 x, const QuadWeights& w) {
   const int8x16_t half = vdupq_n_s8(64), flip = vdupq_n_s8(-128);
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    const int8x16_t weight = vreinterpretq_s8_s32(w.v[i]);
+    const int8x16_t weight = vreinterpretq_s8_s32(w.part[0].v[i]);
     acc.v[i] = vdotq_s32(acc.v[i], veorq_s8(vreinterpretq_s8_s32(x.v[i]), flip), weight);
     acc.v[i] = vdotq_s32(vdotq_s32(acc.v[i], half, weight), half, weight);
   }
@@ -228,10 +233,11 @@ template <int kWidth, int kQuad, int kPart>
 TORCHQ_INLINE void multiply_add_group(GroupSums& acc, Channels x, GroupWeights w) {
   const int32x4_t first = vdupq_laneq_s32(x.v, kQuad);
   if (kWidth == 4) {
-    multiply_add_quads(acc, {{first, vdupq_laneq_s32(x.v, 1), vdupq_laneq_s32(x.v, 2), vdupq_laneq_s32(x.v, 3)}}, w);
+    multiply_add_quads(acc, {{first, vdupq_laneq_s32(x.v, 1), vdupq_laneq_s32(x.v, 2), vdupq_laneq_s32(x.v, 3)}},
+                       {{w}});
   } else {
     const int32x4_t last = vdupq_laneq_s32(x.v, kWidth == 8 ? (kQuad + 2) % 4 : kQuad);
-    multiply_add_quads(acc, {{first, first, last, last}}, w);
+    multiply_add_quads(acc, {{first, first, last, last}}, {{w}});
   }
 }
 constexpr int kGroupedRows = 4;

@@ -16,6 +16,7 @@
 //
 //   load_quads          16 * kQuadVectors channels of four pixels, n of them there, the rest 0, as u8: lane l of vector
 //                       v holds the four bytes of channel quad_channel(v, l), which runs in fours
+//   quad_part           part kQuadParts of four weights, which multiply_add_quads takes them in
 //   multiply_add_quads  acc[l] += sum of 4 u8 times 4 s8, exact for every value
 //   store_quads         store_bytes of lanes in that order, n channels
 //   store_four          lanes first .. first + 3, n of them at most
@@ -164,11 +165,16 @@ TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int
     x[0].v[i] = static_cast<int32_t>(flip ? four ^ 0x80808080u : four);
   }
 }
-TORCHQ_INLINE void multiply_add_quads(I32& acc, const I32& x, const I32& w) {
+constexpr int kQuadParts = 1;
+struct QuadWeights {
+  I32 part[kQuadParts];
+};
+TORCHQ_INLINE int32_t quad_part(uint32_t four, int) { return static_cast<int32_t>(four); }
+TORCHQ_INLINE void multiply_add_quads(I32& acc, const I32& x, const QuadWeights& w) {
   for (int i = 0; i < 16; ++i) {
     for (int tap = 0; tap < 4; ++tap) {
       const auto byte = static_cast<uint8_t>(static_cast<uint32_t>(x.v[i]) >> (8 * tap));
-      const auto weight = static_cast<int8_t>(static_cast<uint32_t>(w.v[i]) >> (8 * tap));
+      const auto weight = static_cast<int8_t>(static_cast<uint32_t>(w.part[0].v[i]) >> (8 * tap));
       acc.v[i] = wrap_add(acc.v[i], byte * weight);
     }
   }
@@ -201,7 +207,7 @@ template <int kWidth, int kQuad, int kPart>
 TORCHQ_INLINE void multiply_add_group(GroupSums& acc, const Channels& x, const GroupWeights& w) {
   I32 quads;
   for (int i = 0; i < 16; ++i) __builtin_memcpy(&quads.v[i], x.v + i / kWidth * kWidth + 4 * kQuad, 4);
-  multiply_add_quads(acc, quads, w);
+  multiply_add_quads(acc, quads, {{w}});
 }
 constexpr int kGroupedRows = 1;
 

@@ -7,9 +7,9 @@
 constexpr int64_t kBlock = 16 * kQuadVectors;
 
 // A prepared block: start, bias, scale, zero points, then the weights of each quad, for the first pixel and,
-// of pairs, the second; kQuadVectors vectors each.
+// of pairs, the second; kQuadVectors vectors each, of weights kQuadParts times as many.
 TORCHQ_INLINE int64_t block_vectors(const DepthwiseArgs& args) {
-  return kQuadVectors * (4 + args.quads * (args.pairs ? 2 : 1));
+  return kQuadVectors * (4 + args.quads * kQuadParts * (args.pairs ? 2 : 1));
 }
 
 int64_t prepared_lines(const DepthwiseArgs& args) {
@@ -36,28 +36,45 @@ TORCHQ_INLINE void prepare_parameters(const DepthwiseArgs& args, int64_t first, 
   }
 }
 
+// Where a block begins. The last one is whole if there are enough channels: some of them are then computed twice.
+TORCHQ_INLINE int64_t block_start(const DepthwiseArgs& args, int64_t block) {
+  const int64_t start = block * kBlock, last = args.channels - kBlock;
+  return start <= last || last < 0 ? start : last;
+}
+
 void prepare(const DepthwiseArgs& args, void* prepared) {
   auto* block = static_cast<int32_t*>(prepared);
-  for (int64_t first = 0; first < args.channels; first += kBlock, block += block_vectors(args) * 16) {
+  for (int64_t i = 0; i * kBlock < args.channels; ++i, block += block_vectors(args) * 16) {
+    const int64_t first = block_start(args, i);
     int32_t ordered[4 * kBlock] = {};
     prepare_parameters(args, first, ordered);
     for (int slot = 0; slot < kBlock; ++slot) {
-      const int64_t i = quad_channel(slot / 16, slot % 16);
-      const int64_t channel = first + i;
-      for (int field = 0; field < 4; ++field) block[field * kBlock + slot] = ordered[field * kBlock + i];
+      const int64_t place = quad_channel(slot / 16, slot % 16), channel = first + place;
+      for (int field = 0; field < 4; ++field) block[field * kBlock + slot] = ordered[field * kBlock + place];
       const int8_t* panel = args.panels + channel / 16 * args.quads * 64 + channel % 16 * 4;
       int32_t* weights = block + 4 * kBlock + slot;
       for (int64_t quad = 0; quad < args.quads; ++quad, panel += 64) {
         uint32_t four = 0;
         if (channel < args.channels) __builtin_memcpy(&four, panel, 4);
-        *weights = static_cast<int32_t>(four);
-        weights += kBlock;
-        if (!args.pairs) continue;
-        *weights = static_cast<int32_t>(four << 8);
-        weights += kBlock;
+        for (int pixel = 0; pixel < (args.pairs ? 2 : 1); ++pixel, four <<= 8)
+          for (int part = 0; part < kQuadParts; ++part, weights += kBlock) *weights = quad_part(four, part);
       }
     }
   }
+}
+
+TORCHQ_INLINE QuadWeights load_quad_weights(const int32_t* weights, int vector) {
+  QuadWeights w;
+#pragma GCC unroll 2
+  for (int part = 0; part < kQuadParts; ++part) w.part[part] = load(weights + part * kBlock + 16 * vector);
+  return w;
+}
+
+TORCHQ_INLINE QuadWeights set_quad_weights(uint32_t four) {
+  QuadWeights w;
+#pragma GCC unroll 2
+  for (int part = 0; part < kQuadParts; ++part) w.part[part] = set(quad_part(four, part));
+  return w;
 }
 
 template <int kPixels>
@@ -68,11 +85,11 @@ TORCHQ_INLINE void accumulate(const DepthwiseArgs& args, const uint8_t* const* p
     I32 x[kQuadVectors];
     load_quads(pixels, channel, part, args.signed_input, x);
 #pragma GCC unroll 2
-    for (int pixel = 0; pixel < kPixels; ++pixel, weights += kBlock) {
+    for (int pixel = 0; pixel < kPixels; ++pixel, weights += kQuadParts * kBlock) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kQuadVectors; ++v) multiply_add_quads(acc[pixel][v], x[v], load(weights + 16 * v));
+      for (int v = 0; v < kQuadVectors; ++v) multiply_add_quads(acc[pixel][v], x[v], load_quad_weights(weights, v));
     }
-    if (args.pairs && kPixels == 1) weights += kBlock;
+    if (args.pairs && kPixels == 1) weights += kQuadParts * kBlock;
   }
 }
 
@@ -87,7 +104,7 @@ TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const 
     const uint32_t ones = left >= 4 ? 0x01010101u : 0x01010101u >> (8 * (4 - left));
 #pragma GCC unroll 2
     for (int pixel = 0; pixel < kPixels; ++pixel) {
-      const I32 counted = set(static_cast<int32_t>(ones << (8 * pixel)));
+      const QuadWeights counted = set_quad_weights(ones << (8 * pixel));
 #pragma GCC unroll 4
       for (int v = 0; v < kQuadVectors; ++v) {
         I32 sum = set(int32_t{0});
@@ -146,11 +163,10 @@ template <int kPixels>
 TORCHQ_INLINE void run_group(const DepthwiseArgs& args, const int32_t* block, const uint8_t* const* pixels,
                              const ByteRange& range, void* output, int64_t first_pixel) {
   const int64_t block_size = block_vectors(args) * 16;
-  int64_t channel = 0;
-  for (; channel + kBlock <= args.channels; channel += kBlock, block += block_size)
-    run_block<kPixels>(args, block, pixels, channel, kBlock, range, output, first_pixel);
-  if (channel < args.channels)
-    run_block<kPixels>(args, block, pixels, channel, args.channels - channel, range, output, first_pixel);
+  if (args.channels < kBlock)
+    return run_block<kPixels>(args, block, pixels, 0, args.channels, range, output, first_pixel);
+  for (int64_t i = 0; i * kBlock < args.channels; ++i, block += block_size)
+    run_block<kPixels>(args, block, pixels, block_start(args, i), kBlock, range, output, first_pixel);
 }
 
 void run(const DepthwiseArgs& args, const void* prepared, const uint8_t* const* pixels, int64_t groups, bool odd,
