@@ -1,6 +1,7 @@
 """Fixtures of all tests."""
 
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 import torch
@@ -36,3 +37,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def torch_ao() -> Iterator[ModuleType]:
+    """torch.ao.quantization on its fbgemm engine; tests that compare with it are skipped where it is gone."""
+    module = pytest.importorskip("torch.ao.quantization", reason="torch.ao is what torchq is compared with")
+    if "fbgemm" not in torch.backends.quantized.supported_engines:
+        pytest.skip("this torch has no fbgemm engine")
+    engine = torch.backends.quantized.engine
+    torch.backends.quantized.engine = "fbgemm"
+    yield module
+    torch.backends.quantized.engine = engine

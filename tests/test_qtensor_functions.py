@@ -40,6 +40,11 @@ def clamped(q: Tensor, low: float | None, high: float | None) -> Tensor:
     return reference.clamp(q, lowest, highest)
 
 
+def volume(x: Tensor) -> Tensor:
+    """The images with two dimensions for their height."""
+    return x.reshape(2, 16, 2, 3, 5)
+
+
 # Arithmetic: the call, and what the reference makes of the integers.
 COMPUTES = {
     "F.relu": (F.relu, lambda q: reference.relu(q, zero_point_of(q))),
@@ -64,6 +69,14 @@ COMPUTES = {
         lambda x: F.max_pool2d(x, [3], (), [1]),
         lambda q: reference.max_pool(q, (3, 3), (3, 3), (1, 1), (1, 1), False),
     ),
+    "torch.max_pool1d": (
+        lambda x: torch.max_pool1d(x.flatten(2), 2),
+        lambda q: reference.max_pool(q.flatten(2), (2,), (2,), (0,), (1,), False),
+    ),
+    "torch.max_pool3d": (
+        lambda x: torch.max_pool3d(volume(x), 2),
+        lambda q: reference.max_pool(volume(q), (2, 2, 2), (2, 2, 2), (0, 0, 0), (1, 1, 1), False),
+    ),
     "torch.max_pool2d": (
         lambda x: torch.max_pool2d(x, 2),
         lambda q: reference.max_pool(q, (2, 2), (2, 2), (0, 0), (1, 1), False),
@@ -77,12 +90,56 @@ COMPUTES = {
         lambda q: reference.adaptive_avg_pool(q, zero_point_of(q), (3, 5)),
     ),
     "adaptive_avg_pool2d-to-one": (lambda x: F.adaptive_avg_pool2d(x, 1), pooled),
+    "max_pool1d": (
+        lambda x: F.max_pool1d(x.flatten(2), 3, 2, 1, ceil_mode=True),
+        lambda q: reference.max_pool(q.flatten(2), (3,), (2,), (1,), (1,), True),
+    ),
+    "max_pool1d-of-a-sequence": (
+        lambda x: F.max_pool1d(x[0].flatten(1), [3], dilation=2),
+        lambda q: reference.max_pool(q[:1].flatten(2), (3,), (3,), (0,), (2,), False)[0],
+    ),
+    "max_pool3d": (
+        lambda x: F.max_pool3d(volume(x), (2, 3, 1), 2),
+        lambda q: reference.max_pool(volume(q), (2, 3, 1), (2, 2, 2), (0, 0, 0), (1, 1, 1), False),
+    ),
+    "avg_pool1d": (
+        lambda x: F.avg_pool1d(x.flatten(2), 3, 2, 1, False, False),
+        lambda q: reference.avg_pool(q.flatten(2), zero_point_of(q), (3,), (2,), (1,), False, False, None),
+    ),
+    "avg_pool3d": (
+        lambda x: F.avg_pool3d(volume(x), 2, divisor_override=3),
+        lambda q: reference.avg_pool(volume(q), zero_point_of(q), (2, 2, 2), (2, 2, 2), (0, 0, 0), False, True, 3),
+    ),
+    "adaptive_avg_pool1d": (
+        lambda x: F.adaptive_avg_pool1d(x.flatten(2), 7),
+        lambda q: reference.adaptive_avg_pool(q.flatten(2), zero_point_of(q), (7,)),
+    ),
+    "adaptive_avg_pool3d": (
+        lambda x: F.adaptive_avg_pool3d(volume(x), (2, None, 3)),
+        lambda q: reference.adaptive_avg_pool(volume(q), zero_point_of(q), (2, 3, 3)),
+    ),
     "mean": (lambda x: x.mean((2, 3), keepdim=True), averaged),
     "torch.mean": (lambda x: torch.mean(x, (-1, -2)), lambda q: averaged(q).flatten(1)),
     "pad": (lambda x: F.pad(x, (1, 2, 0, 3)), lambda q: F.pad(q, (1, 2, 0, 3), value=zero_point_of(q))),
     "interpolate": (
         lambda x: F.interpolate(x, scale_factor=2),
         lambda q: q.repeat_interleave(2, 2).repeat_interleave(2, 3),
+    ),
+    "interpolate-bilinear": (
+        lambda x: F.interpolate(x, size=(9, 8), mode="bilinear"),
+        lambda q: reference.upsample_bilinear(q, (9, 8), False, ()),
+    ),
+    "interpolate-bilinear-corners": (
+        lambda x: F.interpolate(x, scale_factor=(1.5, 2), mode="bilinear", align_corners=True),
+        lambda q: reference.upsample_bilinear(q, (9, 10), True, (1.5, 2.0)),
+    ),
+    "interpolate-bilinear-by-factors": (
+        lambda x: F.interpolate(x, scale_factor=1.7, mode="bilinear"),
+        lambda q: reference.upsample_bilinear(q, (10, 8), False, (1.7, 1.7)),
+    ),
+    "interpolate-bilinear-by-sizes-of-factors": (
+        lambda x: F.interpolate(x, scale_factor=1.7, mode="bilinear", recompute_scale_factor=True),
+        lambda q: reference.upsample_bilinear(q, (10, 8), False, ()),
     ),
     "interpolate-exact": (
         lambda x: F.interpolate(x, size=(12, 10), mode="nearest-exact"),

@@ -3,7 +3,7 @@ import torch
 
 import torchq
 from torchq import reference
-from torchq.nn.quantized import DeQuantize, FloatFunctional, QFunctional, Quantize
+from torchq.nn.quantized import DeQuantize, FloatFunctional, FXFloatFunctional, QFunctional, Quantize
 from torchq.quantization import MinMaxObserver
 
 
@@ -32,12 +32,43 @@ def test_sum_broadcasts():
 
 
 @pytest.mark.parametrize("name", ["mul", "matmul"])
-def test_product_is_quantized_from_float(name):
-    x, y = quantized(0, 5, 5), quantized(1, 5, 5)
-    expected = torchq.quantize_per_tensor(
-        getattr(torch, name)(x.dequantize(), y.dequantize()), 0.05, 120, torchq.quint8
-    )
-    assert torch.equal(getattr(functional(), name)(x, y), expected)
+def test_product_gives_the_integers_of_the_contract(name):
+    x, y = quantized(0, 5, 5), quantized(1, 5, 5, scale=0.02, zero_point=90)
+    expected = getattr(reference, name)(x.int_repr(), 0.03, 100, y.int_repr(), 0.02, 90, 0.05, 120)
+    assert torch.equal(getattr(functional(), name)(x, y).int_repr(), expected)
+
+
+def test_product_broadcasts():
+    x, y = quantized(0, 3, 4, 5), quantized(1, 4, 1)
+    expected = functional().mul(x, torchq.QTensor(y.int_repr().expand(3, 4, 5), 0.03, 100))
+    assert torch.equal(functional().mul(x, y), expected)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [((4, 5), (5,)), ((5,), (5, 3)), ((5,), (5,)), ((2, 1, 4, 5), (3, 5, 6)), ((2, 4, 5), (5,)), ((5,), (2, 5, 4))],
+    ids=str,
+)
+def test_matrix_product_takes_the_shapes_of_torchs(first, second):
+    x, y = quantized(0, *first), quantized(1, *second)
+    # In a scale so coarse that no sum of five products comes near a tie of float32.
+    exact = torch.matmul(x.dequantize().double(), y.dequantize().double())
+    result = functional(0.05, 120).matmul(x, y)
+    assert result.shape == exact.shape
+    assert (result.dequantize() - exact.clamp(-120 * 0.05, 135 * 0.05)).abs().max() <= 0.5001 * 0.05
+
+
+def test_matrix_product_of_a_number_is_an_error():
+    with pytest.raises(ValueError, match=r"takes vectors and matrices, got \(\) and \(3,\)"):
+        functional().matmul(quantized(0, 3)[0], quantized(1, 3))
+
+
+@pytest.mark.parametrize("name", ["add", "mul", "cat", "add_relu", "matmul", "add_scalar", "mul_scalar"])
+def test_nothing_is_computed_in_float(name):
+    x, y = quantized(0, 4, 4), quantized(1, 4, 4)
+    arguments = {"cat": ([x, y],), "add_scalar": (x, 3.0), "mul_scalar": (x, -2.0)}.get(name, (x, y))
+    with torchq.no_float_fallback():
+        assert isinstance(getattr(functional(), name)(*arguments), torchq.QTensor)
 
 
 def test_cat_copies_equal_qparams_and_requantizes_others():
@@ -94,7 +125,15 @@ def test_refuses_a_sum_whose_scale_would_be_too_large():
         functional().add_scalar(x, 1e41)
 
 
-@pytest.mark.parametrize("module", [FloatFunctional, QFunctional])
+@pytest.mark.parametrize("name", ["add", "mul", "cat", "add_relu", "matmul", "add_scalar", "mul_scalar"])
+def test_form_for_graphs_computes_the_same_and_observes_nothing(name):
+    x, y = torch.randn(4, 4), torch.randn(4, 4)
+    arguments = {"cat": ([x, y], 1), "add_scalar": (x, 3.0), "mul_scalar": (x, -2.0)}.get(name, (x, y))
+    assert torch.equal(getattr(FXFloatFunctional(), name)(*arguments), getattr(FloatFunctional(), name)(*arguments))
+    assert not list(FXFloatFunctional().children())
+
+
+@pytest.mark.parametrize("module", [FloatFunctional, FXFloatFunctional, QFunctional])
 def test_has_no_forward(module):
     with pytest.raises(RuntimeError, match=f"{module.__name__} has no forward"):
         module()(torch.zeros(1))

@@ -8,36 +8,19 @@ import torch
 from torch import nn
 
 import torchq
-from torchq.nn.quantized import Conv2d, Linear, QFunctional, Quantize, dynamic
+from nn.quantized_modules import FLOAT, MAKE, STATIC, example, filled
+from torchq.nn.quantized import Linear, dynamic
+from torchq.qtensor import QTensor
 
-MODULES = {
-    "linear": lambda: Linear(12, 7),
-    "linear-without-bias": lambda: Linear(12, 7, bias_=False),
-    "dynamic-linear": lambda: dynamic.Linear(12, 7),
-    "conv": lambda: Conv2d(6, 9, 3, groups=3),
-    "quantize": lambda: Quantize(0.1, 3, torchq.quint8),
-    "functional": QFunctional,
-}
-WITH_WEIGHT = ["linear", "linear-without-bias", "dynamic-linear", "conv"]
-
-
-def filled(name, per_channel=True):
-    """A module with random state."""
-    module = MODULES[name]()
-    generator = torch.Generator().manual_seed(0)
-    if name in WITH_WEIGHT:
-        size = module.weight().shape
-        integers = torch.randint(-128, 128, size, dtype=torch.int8, generator=generator)
-        bias = None if module.bias() is None else torch.randn(size[0], generator=generator)
-        scales = torch.rand(size[0], generator=generator).double() + 0.1
-        zero_points = torch.arange(size[0])
-        weight = torchq.QTensor(integers, scales, zero_points, 0) if per_channel else torchq.QTensor(integers, 0.1, 2)
-        module.set_weight_bias(weight, bias)
-    if name != "dynamic-linear":
-        module.set_output_qparams(0.1, -7, torchq.qint8)
-    else:
-        module.granularity = "per_token"
-    return module
+WITH_WEIGHT = [
+    "Linear",
+    "Linear-without-bias",
+    "dynamic.Linear",
+    "Conv2d",
+    "ConvTranspose2d",
+    "dynamic.ConvTranspose1d",
+]
+EVERY = [*STATIC, *FLOAT]
 
 
 def assert_same_state(first, second):
@@ -49,9 +32,9 @@ def assert_same_state(first, second):
 
 
 @pytest.mark.parametrize("per_channel", [False, True], ids=["per-tensor", "per-channel"])
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", MAKE)
 def test_state_dict_fills_a_new_module(name, per_channel):
-    saved, loaded = filled(name, per_channel), MODULES[name]()
+    saved, loaded = filled(name, per_channel), MAKE[name]()
     file = io.BytesIO()
     torch.save(saved.state_dict(), file)
     file.seek(0)
@@ -59,14 +42,38 @@ def test_state_dict_fills_a_new_module(name, per_channel):
     assert_same_state(saved, loaded)
 
 
-@pytest.mark.parametrize("name", MODULES)
+def integers_or_values(module, name):
+    result = module(example(name))
+    return result.int_repr() if isinstance(result, QTensor) else result
+
+
+@pytest.mark.parametrize("per_channel", [False, True], ids=["per-tensor", "per-channel"])
+@pytest.mark.parametrize("name", EVERY)
+def test_loaded_module_gives_what_the_saved_one_gives(name, per_channel):
+    saved, loaded = filled(name, per_channel), MAKE[name]()
+    if name in STATIC and name != "ReLU6":
+        loaded.set_output_qparams(0.1, 0)
+    if name in FLOAT:
+        loaded(example(name))  # what was prepared for other weights must be forgotten
+    loaded.load_state_dict(saved.state_dict())
+    assert torch.equal(integers_or_values(loaded, name), integers_or_values(saved, name))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_copy_gives_what_the_module_gives(name):
+    module = filled(name)
+    expected = integers_or_values(module, name)
+    assert torch.equal(integers_or_values(copy.deepcopy(module), name), expected)
+
+
+@pytest.mark.parametrize("name", MAKE)
 @pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy], ids=["deepcopy", "copy"])
 def test_copy_has_the_same_state(name, copied):
     module = filled(name)
     assert_same_state(module, copied(module))
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", MAKE)
 def test_pickled_module_has_the_same_state(name):
     module, file = filled(name), io.BytesIO()
     torch.save(module, file)
@@ -75,14 +82,14 @@ def test_pickled_module_has_the_same_state(name):
 
 
 def test_state_dict_holds_the_plain_weight():
-    module = filled("conv")
+    module = filled("Conv2d")
     state = module.state_dict()
     assert set(state) == {"weight", "weight_scale", "weight_zero_point", "bias", "scale", "zero_point"}
     assert torch.equal(state["weight"], module.weight().int_repr())
-    assert state["weight"].shape == (9, 2, 3, 3)
+    assert state["weight"].shape == (6, 2, 3, 3)
 
 
-@pytest.mark.parametrize("name", WITH_WEIGHT)
+@pytest.mark.parametrize("name", MAKE)
 @pytest.mark.parametrize("cast", [nn.Module.half, nn.Module.double, nn.Module.bfloat16])
 def test_casting_leaves_the_module_as_it_is(name, cast):
     module = filled(name)
@@ -97,7 +104,7 @@ def test_weight_is_held_once():
 
 
 def test_missing_entry_is_an_error():
-    state = filled("linear").state_dict()
+    state = filled("Linear").state_dict()
     del state["weight_scale"]
     with pytest.raises(RuntimeError, match=r"Missing key\(s\) in state_dict: \"weight_scale\""):
         Linear(12, 7).load_state_dict(state)
@@ -105,11 +112,11 @@ def test_missing_entry_is_an_error():
 
 def test_unexpected_entry_is_an_error():
     with pytest.raises(RuntimeError, match=r"Unexpected key\(s\) in state_dict: \"bias\""):
-        Linear(12, 7, bias_=False).load_state_dict(filled("linear").state_dict())
+        Linear(12, 7, bias_=False).load_state_dict(filled("Linear").state_dict())
 
 
 def test_wrong_shape_is_an_error_that_leaves_the_module_as_it_was():
-    module = filled("linear")
+    module = filled("Linear")
     before = copy.deepcopy(module)
     with pytest.raises(RuntimeError, match=r"size mismatch for 0\.weight: .*8, 12.*7, 12"):
         nn.Sequential(module).load_state_dict(nn.Sequential(Linear(12, 8)).state_dict())
@@ -138,9 +145,9 @@ def test_wrong_shape_is_an_error_that_leaves_the_module_as_it_was():
     ],
 )
 def test_bad_value_is_an_error_that_leaves_the_module_as_it_was(entry, value, message):
-    saved = filled("linear")
+    saved = filled("Linear")
     saved.set_output_qparams(0.5, 9)
-    loaded = nn.Sequential(MODULES["linear"]())
+    loaded = nn.Sequential(MAKE["Linear"]())
     before = copy.deepcopy(loaded)
     state = {f"0.{name}": saved_value for name, saved_value in {**saved.state_dict(), entry: value}.items()}
     with pytest.raises(RuntimeError, match=rf"While loading '0': .*{message}"):
@@ -150,19 +157,19 @@ def test_bad_value_is_an_error_that_leaves_the_module_as_it_was(entry, value, me
 
 def test_granularity_is_part_of_the_state():
     loaded = dynamic.Linear(12, 7)
-    loaded.load_state_dict(filled("dynamic-linear").state_dict())
+    loaded.load_state_dict(filled("dynamic.Linear").state_dict())
     assert loaded.granularity == "per_token"
 
 
 def test_granularity_that_is_no_bool_is_an_error():
-    module = filled("dynamic-linear")
+    module = filled("dynamic.Linear")
     with pytest.raises(RuntimeError, match=r"per_token must be torch\.bool, got torch\.int64"):
         module.load_state_dict({**dynamic.Linear(12, 7).state_dict(), "per_token": torch.tensor(0)})
-    assert_same_state(module, filled("dynamic-linear"))
+    assert_same_state(module, filled("dynamic.Linear"))
 
 
 def test_partial_state_changes_only_what_it_holds():
-    module = filled("linear")
+    module = filled("Linear")
     weight = module.weight()
     module.load_state_dict({"bias": torch.ones(7)}, strict=False)
     assert torch.equal(module.bias(), torch.ones(7))
@@ -170,13 +177,13 @@ def test_partial_state_changes_only_what_it_holds():
 
 
 def test_zero_point_without_an_8_bit_dtype_keeps_the_output_dtype():
-    module = filled("linear")
+    module = filled("Linear")
     module.load_state_dict({"zero_point": torch.tensor(5)}, strict=False)
     assert (module.zero_point, module.output_dtype) == (5, torchq.qint8)
 
 
 def test_modules_may_be_several_times_in_a_model():
-    model = nn.Sequential(filled("linear"), filled("quantize"))
-    loaded = nn.Sequential(MODULES["linear"](), MODULES["quantize"]())
+    model = nn.Sequential(filled("Linear"), filled("Quantize"))
+    loaded = nn.Sequential(MAKE["Linear"](), MAKE["Quantize"]())
     loaded.load_state_dict(model.state_dict())
     assert_same_state(model, loaded)

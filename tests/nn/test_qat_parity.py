@@ -12,11 +12,6 @@ from torchq.nn import intrinsic
 ROUNDINGS = 54 * 4 * 2**-23  # of sums over at most 54 products of a few units, in another order
 
 
-@pytest.fixture
-def torch_ao():
-    return pytest.importorskip("torch.ao.quantization", reason="torch.ao is what torchq is compared with")
-
-
 def both(torch_ao, key):
     """torch.ao's module and torchq's, of the same float module."""
     their_class = torch.ao.nn

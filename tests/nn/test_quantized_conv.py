@@ -1,12 +1,16 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 import torchq
 from torchq import ops, reference
+from torchq.nn import quantized
 from torchq.nn.intrinsic import quantized as intrinsic_quantized
 from torchq.nn.quantized import Conv2d
 from torchq.quantization import convert, default_per_channel_qconfig, prepare
+
+SIZES = {1: (2, 6, 11), 2: (2, 6, 9, 8), 3: (2, 6, 7, 5, 6)}
 
 
 def generator():
@@ -49,6 +53,72 @@ def test_gives_the_integers_of_the_contract(module, arguments):
     assert (result.q_scale(), result.q_zero_point()) == (0.06, 110)
 
 
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("dims", SIZES)
+def test_gives_the_integers_of_the_contract_in_every_dimension(dims, relu):
+    kind = getattr(intrinsic_quantized, f"ConvReLU{dims}d") if relu else getattr(quantized, f"Conv{dims}d")
+    conv = kind(6, 9, 3, stride=2, padding=1, dilation=1, groups=3)
+    integers = torch.randint(-128, 128, conv.weight().shape, dtype=torch.int8, generator=generator())
+    scales, bias = torch.rand(9, generator=generator()) * 0.01 + 0.001, torch.randn(9, generator=generator())
+    conv.set_weight_bias(torchq.QTensor(integers, scales.double(), torch.zeros(9, dtype=torch.int64), 0), bias)
+    conv.set_output_qparams(0.06, 110)
+    x = random_input(SIZES[dims])
+    window = ops.window(*[(number,) * dims for number in (3, 2, 1, 1)])
+    arguments = (x.int_repr(), 0.02, 60, integers, scales, bias, window, False, 0.06, 110, torch.uint8, relu)
+    assert torch.equal(conv(x).int_repr(), reference.convolution(*arguments, groups=3))
+
+
+@pytest.mark.parametrize("dims", SIZES)
+def test_reflects_at_the_edges(dims):
+    reflecting = getattr(quantized, f"Conv{dims}d")(6, 4, 3, padding=2, padding_mode="reflect")
+    valid = getattr(quantized, f"Conv{dims}d")(6, 4, 3)
+    weight = torchq.quantize_per_tensor(torch.randn(valid.weight().shape, generator=generator()), 0.03, 0, torchq.qint8)
+    for conv in (reflecting, valid):
+        conv.set_weight_bias(weight, None)
+        conv.set_output_qparams(0.1, 100)
+    x = random_input(SIZES[dims])
+    padded = torchq.QTensor(F.pad(x.int_repr(), (2, 2) * dims, mode="reflect"), x.q_scale(), x.q_zero_point())
+    for _ in range(2):
+        assert torch.equal(reflecting(x), valid(padded))
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_sum_is_between_convolution_and_rounding(relu):
+    conv = intrinsic_quantized.ConvAddReLU2d(6, 4, 3) if relu else intrinsic_quantized.ConvAdd2d(6, 4, 3)
+    integers = torch.randint(-128, 128, (4, 6, 3, 3), dtype=torch.int8, generator=generator())
+    conv.set_weight_bias(torchq.QTensor(integers, 0.004, 0), None)
+    conv.set_output_qparams(0.06, 110)
+    x, y = random_input(), random_input((2, 4, 7, 6))
+    window = ops.window((3, 3), (1, 1), (0, 0), (1, 1))
+    output = (0.06, 110, torch.uint8, relu, y.int_repr(), 0.02, 60)
+    weight = (integers, torch.full((4,), 0.004), None)
+    expected = reference.convolution(x.int_repr(), 0.02, 60, *weight, window, False, *output)
+    assert torch.equal(conv(x, y).int_repr(), expected)
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        (torch.zeros(2, 4, 7, 6), TypeError, "takes a quantized tensor, got a float tensor"),
+        (random_input((2, 4, 7, 5)), RuntimeError, "residual must have the output's shape"),
+        (
+            torchq.quantize_per_tensor(torch.zeros(2, 4, 7, 6), 0.1, 0, torchq.qint8),
+            ValueError,
+            r"gives torchq\.quint8, got an extra_input of torchq\.qint8",
+        ),
+    ],
+    ids=["float", "shape", "dtype"],
+)
+def test_sum_refuses_what_does_not_fit(y, error, message):
+    with pytest.raises(error, match=message):
+        intrinsic_quantized.ConvAdd2d(6, 4, 3)(random_input(), y)
+
+
+def test_sum_refuses_a_depthwise_convolution():
+    with pytest.raises(ValueError, match="QuantizedConvAdd2d takes no depthwise convolution, got 6 groups"):
+        intrinsic_quantized.ConvAdd2d(6, 6, 3, groups=6)
+
+
 @pytest.mark.parametrize(
     "float_conv", [nn.Conv2d(6, 4, 3, padding="same"), nn.Conv2d(6, 4, (3, 1), stride=2, groups=2)], ids=repr
 )
@@ -83,16 +153,27 @@ def test_refuses_inputs_that_do_not_fit(x, error, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"padding_mode": "reflect"}, "QuantizedConv2d pads with zeros, got padding_mode='reflect'"),
+        ({"padding_mode": "circular"}, "QuantizedConv2d takes a padding_mode of zeros or reflect, got 'circular'"),
         ({"padding": "same", "kernel_size": 2}, "pads the sides unequally"),
-        ({"groups": 4}, "groups must divide in_channels 6 and out_channels 4, got 4"),
+        ({"groups": 4}, "at least 1 and divisible by groups, got 6, 4 and 4"),
         ({"dtype": torch.float32}, "takes no dtype"),
-        ({"kernel_size": (1, 2, 3)}, r"kernel_size must be one or two integers >= 1, got \(1, 2, 3\)"),
-        ({"stride": -1}, "stride must be one or two integers >= 1, got -1"),
-        ({"dilation": 0}, "dilation must be one or two integers >= 1, got 0"),
-        ({"padding": (0, 0.5)}, r"padding must be one or two integers >= 0, got \(0, 0\.5\)"),
+        ({"kernel_size": (1, 2, 3)}, r"kernel_size must be an integer >= 1, or a tuple of 2, got \(1, 2, 3\)"),
+        ({"stride": -1}, "stride must be an integer >= 1, or a tuple of 2, got -1"),
+        ({"dilation": 0}, "dilation must be an integer >= 1, or a tuple of 2, got 0"),
+        ({"padding": "full"}, "padding must be numbers, 'valid' or 'same', got 'full'"),
+        ({"padding": (0, 0.5)}, r"padding must be an integer >= 0, or a tuple of 2, got \(0, 0\.5\)"),
     ],
-    ids=["padding-mode", "unequal-same", "groups", "dtype", "kernel-size", "stride", "dilation", "padding"],
+    ids=[
+        "padding-mode",
+        "unequal-same",
+        "groups",
+        "dtype",
+        "kernel-size",
+        "stride",
+        "dilation",
+        "padding-name",
+        "padding",
+    ],
 )
 def test_refuses_arguments_that_do_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import test_qtensor_torch_parity as compute
 import torchq
-from qtensor import test_parity, test_parity_channels
+from qtensor import test_activations, test_parity, test_parity_channels
 from qtensor.compare import HAS_TORCHS
 
 PAGE = Path(__file__).parents[2] / "docs" / "qtensor.md"
@@ -23,30 +23,17 @@ GRID = torch.zeros(1, 3, 3, 2)
 VOLUME = torch.randn(1, 4, 4, 4, 4, generator=torch.Generator().manual_seed(0))
 
 FLOAT = {
-    "_adaptive_avg_pool3d": lambda q, volume: F.adaptive_avg_pool3d(volume, 2),
-    "_prelu_kernel": lambda q, volume: F.prelu(q, torch.tensor([0.1])),
-    "adaptive_avg_pool3d": lambda q, volume: F.adaptive_avg_pool3d(volume, 1),
-    "avg_pool3d": lambda q, volume: F.avg_pool3d(volume, 2),
-    "gelu": lambda q, volume: F.gelu(q),
-    "grid_sampler_2d": lambda q, volume: F.grid_sample(q, GRID, align_corners=False),
-    "hardsigmoid": lambda q, volume: F.hardsigmoid(q),
-    "leaky_relu": lambda q, volume: F.leaky_relu(q),
-    "quantized_max_pool1d": lambda q, volume: F.max_pool1d(q[0], 2),
-    "quantized_max_pool3d": lambda q, volume: F.max_pool3d(volume, 2),
-    "sigmoid": lambda q, volume: torch.sigmoid(q),
-    "tanh": lambda q, volume: torch.tanh(q),
-    "upsample_bilinear2d": lambda q, volume: F.interpolate(q, scale_factor=2, mode="bilinear"),
+    "grid_sampler_2d": lambda q: F.grid_sample(q, GRID, align_corners=False),
 }
 REFUSED = {
     "gelu_": lambda q: torch._C._nn.gelu_(q),
-    "leaky_relu_": lambda q: F.leaky_relu_(q),
-    "quantized_batch_norm": lambda q: torch.quantized_batch_norm(q, None, None, X[0, 0, 0], X[0, 0, 0], 1e-5, 0.1, 1),
     "set_": lambda q: q.set_(q),
 }
 # In three dimensions, and what torchq has under torch's name: each by a test of its own.
 INTEGERS_ELSEWHERE = {
     *("upsample_nearest3d", "_upsample_nearest_exact3d"),
     *("_empty_affine_quantized", "_empty_per_channel_affine_quantized"),
+    *("_prelu_kernel", "quantized_batch_norm", "adaptive_avg_pool3d"),
 }
 
 
@@ -85,6 +72,8 @@ def test_what_gives_integers_or_values_is_compared_with_torch():
             call(test_parity.of_torch(ints))
         for call in compute.CALLS.values():
             call(torch._make_per_tensor_quantized_tensor(wide, 0.05, 101))
+        for call, *_ in test_activations.ACTIVATIONS.values():
+            call(test_activations.quantized("quint8", torch))
         for call in test_parity_channels.CALLS.values():
             call(channels)
     assert (rows("integers") | rows("values")) - recorder.names == INTEGERS_ELSEWHERE
@@ -92,13 +81,13 @@ def test_what_gives_integers_or_values_is_compared_with_torch():
 
 def test_what_is_float_is_computed_from_the_values_and_counted():
     assert set(FLOAT) == rows("float")
-    q, volume = (torchq.quantize_per_tensor(x, 0.05, 100, torchq.quint8) for x in (X, VOLUME))
+    q = torchq.quantize_per_tensor(X, 0.05, 100, torchq.quint8)
     for call in FLOAT.values():
         torchq.float_fallbacks(clear=True)
-        result = call(q, volume)
+        result = call(q)
         assert type(result) is torch.Tensor
         assert sum(torchq.float_fallbacks().values()) == 1
-        assert torch.equal(result, call(q.dequantize(), volume.dequantize()))
+        assert torch.equal(result, call(q.dequantize()))
 
 
 def test_what_is_refused_is_an_error():

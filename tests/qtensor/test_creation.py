@@ -58,9 +58,7 @@ TORCHS_OWN = {
     "quantize_per_tensor_dynamic": (torch.uint8, False),
     "_make_per_tensor_quantized_tensor": (0.1, 10),
     "_make_per_channel_quantized_tensor": (SCALES, ZERO_POINTS, 0),
-    "quantized_batch_norm": (None, None, SCALES, SCALES, 1e-5, 0.1, 1),
-    "quantized_max_pool1d": ([2],),
-    "quantized_max_pool3d": ([2, 2, 2],),
+    "quantized_rnn_relu_cell": (*[SCALES] * 9, 0.1, 0.1, 1, 1),
 }
 
 

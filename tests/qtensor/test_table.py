@@ -7,6 +7,7 @@ from torch import Tensor
 import torchq
 from qtensor.calls import BEYOND_TORCH, CALLS
 from qtensor.moves import MOVES
+from qtensor.test_activations import ACTIVATIONS
 from test_qtensor_functions import COMPUTES
 from torchq import qtensor
 from torchq.qtensor_functions import FUNCTIONS, creating, questions, refusing
@@ -24,8 +25,11 @@ TESTED_ELSEWHERE = {
     *(torch.empty_like, *of_torch("empty_quantized")),
     # in test_qtensor_compile.py
     torch._C._nn.pad,
+    # in test_activations.py
+    *(torch.prelu, Tensor.prelu, *of_torch("quantized_batch_norm")),
     # nn.functional's max_pool2d asks torch.max_pool2d
-    *(F.max_pool2d, *of_torch("quantized_max_pool2d")),
+    F.max_pool2d,
+    *of_torch("quantized_max_pool1d", "quantized_max_pool2d", "quantized_max_pool3d"),
 }
 
 
@@ -44,6 +48,7 @@ def test_every_function_of_the_table_is_tested(monkeypatch):
         *CALLS.values(),
         *BEYOND_TORCH.values(),
         *(function for function, _ in COMPUTES.values()),
+        *(function for function, *_ in ACTIVATIONS.values()),
     ):
         call(q)
     assert set(FUNCTIONS) - asked - NEEDS_A_GPU - TESTED_ELSEWHERE == set()

@@ -3,7 +3,16 @@ import torch
 from torch import nn
 
 from torchq.nn import intrinsic
-from torchq.quantization import fuse_conv_bn, fuse_known_modules, fuse_modules, fuse_modules_qat
+from torchq.quantization import (
+    fuse_conv_bn,
+    fuse_conv_bn_relu,
+    fuse_known_modules,
+    fuse_linear_bn,
+    fuse_modules,
+    fuse_modules_qat,
+    fuser_method_mappings,
+    get_fuser_method,
+)
 
 
 def conv_net():
@@ -72,6 +81,31 @@ def test_folds_batch_norm_of_any_dimension(dim):
     fused = fuse_modules(model.eval(), ["0", "1", "2"])
     assert type(fused[0]) is getattr(intrinsic, f"ConvReLU{dim}d")
     torch.testing.assert_close(fused(x), model(x))
+
+
+TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("dim", CONVS)
+def test_folds_batch_norm_into_a_transposed_convolution(dim, groups):
+    torch.manual_seed(0)
+    model = nn.Sequential(TRANSPOSED[dim](4, 6, 3, stride=2, groups=groups), CONVS[dim][1](6))
+    model(torch.randn(8, 4, *[4] * dim))
+    with torch.no_grad():
+        model[1].weight.uniform_(0.5, 2)
+    x = torch.randn(2, 4, *[4] * dim)
+    fused = fuse_modules(model.eval(), ["0", "1"])
+    assert [type(module) for module in fused] == [TRANSPOSED[dim], nn.Identity]
+    torch.testing.assert_close(fused(x), model(x))
+
+
+def test_transposed_convolution_is_not_trained_with_batch_norm_folded_into_it():
+    model = nn.Sequential(nn.ConvTranspose2d(3, 4, 3), nn.BatchNorm2d(4))
+    with pytest.raises(NotImplementedError, match=r"cannot fuse \['0', '1'\]: cannot train ConvTranspose2d"):
+        fuse_modules_qat(model, ["0", "1"])
+    with pytest.raises(ValueError, match="in training mode"):
+        fuse_modules(model, ["0", "1"])
 
 
 @pytest.mark.parametrize("dim", CONVS)
@@ -168,3 +202,41 @@ def test_custom_fuser_goes_before_the_known():
     mapping = {"additional_fuser_method_mapping": {(nn.Linear, nn.Tanh): lambda is_qat, linear, tanh: linear}}
     fused = fuse_modules(nn.Sequential(nn.Linear(2, 2), nn.Tanh()), ["0", "1"], fuse_custom_config_dict=mapping)
     assert [type(module) for module in fused] == [nn.Linear, nn.Identity]
+
+
+def test_fuser_of_types_is_the_known_or_the_callers():
+    assert get_fuser_method((nn.Conv2d, nn.BatchNorm2d)) is fuse_conv_bn
+    assert get_fuser_method((nn.Conv1d, nn.BatchNorm1d, nn.ReLU)) is fuse_conv_bn_relu
+    own = {(nn.Linear, nn.BatchNorm1d): lambda is_qat, linear, bn: linear}
+    assert get_fuser_method((nn.Linear, nn.BatchNorm1d), own) is own[nn.Linear, nn.BatchNorm1d]
+    assert get_fuser_method((nn.Linear, nn.BatchNorm1d)) is fuse_linear_bn
+    with pytest.raises(NotImplementedError, match=r"cannot fuse Linear \+ Tanh; known are"):
+        get_fuser_method((nn.Linear, nn.Tanh))
+
+
+def test_patterns_are_those_of_torch_ao(torch_ao):
+    theirs = torch_ao.fuser_method_mappings._DEFAULT_OP_LIST_TO_FUSER_METHOD
+    assert set(fuser_method_mappings.DEFAULT_OP_LIST_TO_FUSER_METHOD) == set(theirs)
+
+
+def test_own_function_may_fuse():
+    seen = []
+
+    def fuser(modules, is_qat, additional):
+        seen.append((is_qat, additional))
+        return [nn.Sequential(*modules), nn.Identity()]
+
+    model = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+    own = {"additional_fuser_method_mapping": {(nn.Linear, nn.Tanh): None}}
+    fused = fuse_modules(model, ["0", "1"], fuser_func=fuser, fuse_custom_config_dict=own)
+    assert [type(module) for module in fused] == [nn.Sequential, nn.Identity]
+    fuse_modules_qat(model, ["0", "1"], fuser_func=fuser)
+    assert seen == [(False, own["additional_fuser_method_mapping"]), (True, {})]
+
+
+@pytest.mark.parametrize(("last", "container"), [(nn.Tanh(), "LinearTanh"), (nn.LeakyReLU(), "LinearLeakyReLU")])
+def test_own_pattern_may_make_any_container(last, container):
+    kind = getattr(intrinsic, container)
+    own = {"additional_fuser_method_mapping": {(nn.Linear, type(last)): lambda is_qat, *modules: kind(*modules)}}
+    model = nn.Sequential(nn.Linear(2, 2), last)
+    assert type(fuse_modules(model, ["0", "1"], fuse_custom_config_dict=own)[0]) is kind

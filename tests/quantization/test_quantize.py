@@ -210,7 +210,7 @@ def test_unfolded_batch_norm_container_is_an_error():
 
 def test_float_operation_in_between_is_an_error_at_the_next_layer():
     model = net()
-    model[2] = nn.LayerNorm(8)
+    model[2] = nn.Softmax(1)
     converted = convert(calibrate(prepare(model)))
     with pytest.raises(TypeError, match="QuantizedLinear takes a quantized tensor, got a float tensor"):
         converted(torch.randn(1, 4))

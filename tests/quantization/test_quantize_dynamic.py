@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 import torchq
+from torchq import ops
 from torchq.nn.quantized import dynamic
 from torchq.quantization import (
     default_dynamic_qconfig,
@@ -91,13 +92,51 @@ def test_unknown_granularity_is_an_error():
 
 
 def test_other_weight_dtype_is_an_error():
-    with pytest.raises(ValueError, match=r"makes torchq\.qint8 weights, got dtype torchq\.quint8"):
-        quantize_dynamic(net(), dtype=torchq.quint8)
+    with pytest.raises(ValueError, match=r"makes weights of torchq\.qint8, .*, got torchq\.qint32"):
+        quantize_dynamic(net(), dtype=torchq.qint32)
 
 
 def test_module_inside_a_fused_one_is_replaced():
     model = nn.Sequential(torchq.nn.intrinsic.LinearReLU(nn.Linear(4, 2), nn.ReLU()))
     assert type(quantize_dynamic(model)[0][0]) is dynamic.Linear
+
+
+def test_fused_module_that_is_asked_for_is_replaced_as_a_whole():
+    model = nn.Sequential(torchq.nn.intrinsic.LinearReLU(nn.Linear(4, 2), nn.ReLU()))
+    quantized = quantize_dynamic(model, {torchq.nn.intrinsic.LinearReLU})
+    assert type(quantized[0]) is torchq.nn.intrinsic.quantized.dynamic.LinearReLU
+
+
+def test_convolutions_are_quantized_if_the_mapping_has_them():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ConvTranspose1d(4, 3, 3)).eval()
+    mapping = {nn.Conv2d: dynamic.Conv2d, nn.ConvTranspose1d: dynamic.ConvTranspose1d}
+    quantized = quantize_dynamic(model, set(mapping), mapping=mapping)
+    assert [type(module) for module in quantized] == list(mapping.values())
+    with pytest.raises(ValueError, match="granularity='per_token' is for linear layers, got Conv"):
+        quantize_dynamic(model, set(mapping), mapping=mapping, granularity="per_token")
+
+
+def test_input_has_7_bits_per_tensor_and_8_per_token():
+    # Values a 127th of the range apart are integers of 7 bits, and none of 8.
+    linear = nn.Linear(1, 1, bias=False)
+    linear.weight.data.fill_(1.0)
+    x = torch.arange(-63.0, 65.0)[:, None]
+    seven, eight = quantize_dynamic(linear), quantize_dynamic(linear, granularity="per_token")
+    assert torch.equal(seven(x), x * 127 * torch.tensor(1 / 127.5))
+    weight = (seven._packed_weight, seven._weight_scales, None)
+    assert torch.equal(seven(x), ops.linear_dynamic(x, *weight, per_token=False, reduce_range=True))
+    assert not torch.equal(seven(x), ops.linear_dynamic(x, *weight, per_token=False, reduce_range=False))
+    assert torch.equal(eight(x), ops.linear_dynamic(x, *weight, per_token=True, reduce_range=False))
+    assert not torch.equal(eight(x), ops.linear_dynamic(x, *weight, per_token=True, reduce_range=True))
+
+
+def test_attention_keeps_the_layer_whose_weight_it_reads_itself():
+    model = nn.ModuleDict({"attention": nn.MultiheadAttention(4, 1), "linear": nn.Linear(4, 4)})
+    quantized = quantize_dynamic(model, {"": default_dynamic_qconfig})
+    assert type(quantized["attention"].out_proj) is type(model["attention"].out_proj)
+    assert type(quantized["linear"]) is dynamic.Linear
+    x = torch.randn(3, 4)
+    assert torch.equal(quantized["attention"](x, x, x)[0], model["attention"].eval()(x, x, x)[0])
 
 
 @pytest.mark.parametrize("padded", [False, True], ids=["full", "padded"])

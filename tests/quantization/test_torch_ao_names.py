@@ -9,15 +9,25 @@ import torch
 import torchq
 from quantization.observing import settings_of
 from torchq.dtypes import from_torch
-from torchq.quantization import HistogramObserver, QConfig, fake_quantize, observer, qconfig
+from torchq.quantization import HistogramObserver, QConfig, fake_quantize, fuse_known_modules, observer, qconfig
 
-# What torch.ao has for its graph modes: patterns of traced graphs, and torchao's observers, whose home that is.
+# What torch.ao has for its graph modes, patterns of traced graphs and reference modules; and torchao's observers and
+# sparse modules, whose home that is.
 GRAPH_MODES = {
     "observer": {
         *{"AffineQuantizedObserverBase", "Granularity", "MappingType", "PerAxis", "PerBlock", "PerGroup", "PerRow"},
         *{"PerTensor", "PerToken", "TorchAODType", "ZeroPointDomain", "get_block_size"},
     },
     "fake_quantize": set(),
+    "fuse_modules": set(),
+    "fuser_method_mappings": {"get_fuser_method_new"},
+    "quantization_mappings": {
+        *{"DEFAULT_REFERENCE_STATIC_QUANT_MODULE_MAPPINGS", "get_default_static_quant_reference_module_mappings"},
+        *{"DEFAULT_STATIC_SPARSE_QUANT_MODULE_MAPPINGS", "get_default_static_sparse_quant_module_mappings"},
+        *{"DEFAULT_DYNAMIC_SPARSE_QUANT_MODULE_MAPPINGS", "get_default_dynamic_sparse_quant_module_mappings"},
+    },
+    "quantize": set(),
+    "stubs": set(),
     "qconfig": set(),
     "qconfig_mapping": set(),
     "quant_type": set(),
@@ -43,11 +53,32 @@ def test_every_name_is_here(torch_ao, module):
     assert missing <= GRAPH_MODES[module]
 
 
-@pytest.mark.parametrize("module", ["observer", "fake_quantize", "qconfig", "qconfig_mapping", "quant_type"])
+@pytest.mark.parametrize("module", sorted(GRAPH_MODES.keys() - {"utils"}))
 def test_every_name_of_a_module_is_one_of_the_package(torch_ao, module):
     own = importlib.import_module(f"torchq.quantization.{module}")
     for name in importlib.import_module(f"torch.ao.quantization.{module}").__all__:
         assert getattr(torchq.quantization, name, None) is getattr(own, name, None)
+
+
+FUNCTIONS = ["add_quant_dequant", "convert", "prepare", "prepare_qat", "propagate_qconfig_", "quantize", "quantize_qat"]
+FUNCTIONS += ["fuse_modules", "fuse_modules_qat", "fuse_conv_bn", "fuse_conv_bn_relu", "fuse_linear_bn"]
+FUNCTIONS += [
+    "fuse_convtranspose_bn",
+    "get_fuser_method",
+    "get_default_custom_config_dict",
+    "QuantStub",
+    "QuantWrapper",
+]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_have_the_arguments_of_torch_ao(torch_ao, name):
+    theirs = getattr(torch_ao, name, None) or getattr(torch_ao.fuser_method_mappings, name, None)
+    theirs = inspect.signature(theirs or getattr(torch_ao.quantize, name)).parameters.values()
+    own = inspect.signature(getattr(torchq.quantization, name)).parameters.values()
+    assert [(p.name, p.default) for p in own][: len(theirs)] == [
+        (p.name, fuse_known_modules if p.name == "fuser_func" else p.default) for p in theirs
+    ]
 
 
 @pytest.mark.parametrize("name", [*CLASSES, "ObserverBase", "UniformQuantizationObserverBase"])

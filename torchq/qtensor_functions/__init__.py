@@ -7,6 +7,7 @@ lists which is which.
 
 from torchq.qtensor import FUNCTIONS
 from torchq.qtensor_functions import (  # noqa: F401  (each of them fills the table)
+    activations,
     comparing,
     copying,
     creating,

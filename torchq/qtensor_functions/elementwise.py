@@ -11,7 +11,8 @@ from torchq.qtensor import QTensor
 from torchq.qtensor_functions.table import implements, integers_rounded_twice, limit, of_bytes, per_tensor
 
 
-def _written_to(input: QTensor, result: Any, inplace: bool) -> Any:
+def written_to(input: QTensor, result: Any, inplace: bool) -> Any:
+    """Returns a result with the input's scale and zero point, or the input after it was written there."""
     if result is NotImplemented or not inplace:
         return result
     input._data.copy_(result._data)
@@ -50,7 +51,7 @@ def _clamp(input: QTensor, min: float | None = None, max: float | None = None) -
 
 @implements(torch.clamp_, Tensor.clamp_, torch.clip_, Tensor.clip_)
 def _clamp_(input: QTensor, min: float | None = None, max: float | None = None) -> Any:
-    return _written_to(input, _clamp(input, min, max), inplace=True)
+    return written_to(input, _clamp(input, min, max), inplace=True)
 
 
 @implements(torch.clamp_min, Tensor.clamp_min)
@@ -75,12 +76,12 @@ def _clamp_max_(input: QTensor, max: float) -> Any:
 
 @implements(F.hardtanh)
 def _hardtanh(input: QTensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
-    return _written_to(input, _clamp(input, min_val, max_val), inplace)
+    return written_to(input, _clamp(input, min_val, max_val), inplace)
 
 
 @implements(F.relu6)
 def _relu6(input: QTensor, inplace: bool = False) -> Any:
-    return _written_to(input, _clamp(input, 0.0, 6.0), inplace)
+    return written_to(input, _clamp(input, 0.0, 6.0), inplace)
 
 
 @implements(F.threshold, torch.threshold)
@@ -89,7 +90,7 @@ def _threshold(input: QTensor, threshold: float, value: float, inplace: bool = F
         return NotImplemented
     above = input.dequantize() > threshold
     result = input._with_data(torch.where(above, input._data, integers_rounded_twice(input, value)))
-    return _written_to(input, result, inplace)
+    return written_to(input, result, inplace)
 
 
 @implements(F.threshold_, torch.threshold_)

@@ -19,8 +19,8 @@ _MAKERS = (
     "_make_per_channel_quantized_tensor",
 )  # fmt: skip
 _TAKERS = (
-    "quantized_batch_norm", "quantized_max_pool1d", "quantized_max_pool3d", "quantized_lstm", "quantized_lstm_cell",
-    "quantized_gru", "quantized_gru_cell", "quantized_rnn_relu_cell", "quantized_rnn_tanh_cell",
+    "quantized_lstm", "quantized_lstm_cell", "quantized_gru", "quantized_gru_cell", "quantized_rnn_relu_cell",
+    "quantized_rnn_tanh_cell",
 )  # fmt: skip
 REFUSED = {
     function: _refusal(f"torch.{name} {what} tensors")

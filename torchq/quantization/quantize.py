@@ -2,27 +2,44 @@
 
 import contextlib
 import copy
+import inspect
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from torchq.dtypes import as_qdtype, qint8
+from torchq.dtypes import QDtype, as_qdtype, qint8, quint4x2, quint8
 from torchq.nn.qat import QATModule
+from torchq.nn.quantized import Embedding
+from torchq.quantization.custom_modules import (
+    OBSERVED_TO_QUANTIZED,
+    CustomMapping,
+    checked_config,
+    get_default_custom_config_dict,
+)
 from torchq.quantization.hooks import move_forward_hooks, move_forward_pre_hooks, remove_observer
 from torchq.quantization.prepare import QConfigDict, device_of, prepare, propagate_qconfig_
-from torchq.quantization.qconfig import default_dynamic_qconfig
+from torchq.quantization.qconfig import (
+    QConfig,
+    default_dynamic_qconfig,
+    float_qparams_weight_only_qconfig,
+    float_qparams_weight_only_qconfig_4bit,
+)
 from torchq.quantization.quantization_mappings import (
     ModuleMapping,
     get_default_dynamic_quant_module_mappings,
     get_default_qat_module_mappings,
     get_default_static_quant_module_mappings,
 )
+from torchq.quantization.stubs import QuantWrapper
+from torchq.quantization.utils import has_no_children_ignoring_parametrizations
 
 __all__ = [
+    "add_quant_dequant",
     "convert",
     "float_modules",
+    "get_default_custom_config_dict",
     "prepare",
     "prepare_qat",
     "propagate_qconfig_",
@@ -33,8 +50,36 @@ __all__ = [
 ]
 
 
+def add_quant_dequant(module: nn.Module) -> nn.Module:
+    """Wraps each leaf module that has a qconfig in a ``QuantWrapper``, so that it alone computes in int8.
+
+    Args:
+        module: the model, whose children are replaced in place; its modules have qconfigs (``propagate_qconfig_``).
+
+    Returns:
+        The model, or the wrapper if the model is a leaf itself.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 2), nn.Softmax(1))
+        >>> model[0].qconfig = torchq.quantization.default_qconfig
+        >>> [type(part).__name__ for part in add_quant_dequant(model)]
+        ['QuantWrapper', 'Softmax']
+    """
+    if has_no_children_ignoring_parametrizations(module) and getattr(module, "qconfig", None) is not None:
+        return QuantWrapper(module)
+    for name, child in module.named_children():
+        module._modules[name] = add_quant_dequant(child)
+    return module
+
+
 def convert(
-    module: nn.Module, mapping: ModuleMapping | None = None, inplace: bool = False, remove_qconfig: bool = True
+    module: nn.Module,
+    mapping: ModuleMapping | None = None,
+    inplace: bool = False,
+    remove_qconfig: bool = True,
+    is_reference: bool = False,
+    convert_custom_config_dict: dict[str, Any] | None = None,
+    use_precomputed_fake_quant: bool = False,
 ) -> nn.Module:
     """Replaces the modules of a calibrated or trained model by quantized ones.
 
@@ -46,6 +91,11 @@ def convert(
         mapping: float types to quantized types; ``get_default_static_quant_module_mappings()`` if None.
         inplace: change ``module`` instead of a copy. It is changed only if every replacement could be made.
         remove_qconfig: also take off the qconfigs and the observers that are left.
+        is_reference: must be False; torchq has no reference modules.
+        convert_custom_config_dict: its entry ``"observed_to_quantized_custom_module_class"`` maps types of the user's
+            own modules to quantized types, made by their ``from_observed``; they go before ``mapping``.
+        use_precomputed_fake_quant: handed on to each ``from_float`` that takes it. torchq's own do not: they take the
+            weights of training as training saw them.
 
     Returns:
         The quantized model: ``module`` itself if ``inplace``, else another one.
@@ -53,14 +103,19 @@ def convert(
     Raises:
         RuntimeError: if a module was never calibrated; the message names it.
         ValueError: if nothing is there to be replaced, or the qconfig of a module does not fit; names it too. Also if
-            a module was trained with a fake-quantized weight but has no quantized counterpart.
+            a module was trained with a fake-quantized weight but has no quantized counterpart; if ``is_reference``,
+            and for unknown keys in ``convert_custom_config_dict``.
     """
+    if is_reference:
+        raise ValueError("torchq has no reference modules, got is_reference=True")
     if mapping is None:
         mapping = get_default_static_quant_module_mappings()
+    custom = checked_config("convert_custom_config_dict", convert_custom_config_dict).get(OBSERVED_TO_QUANTIZED, {})
     if not inplace:
         module = copy.deepcopy(module)
-    _require_counterparts(module, mapping)
-    return _replaced(module, _replacements(module, mapping), inplace, remove_qconfig)
+    _require_counterparts(module, {**mapping, **custom})
+    replacements = _replacements(module, mapping, custom, use_precomputed_fake_quant)
+    return _replaced(module, replacements, inplace, remove_qconfig)
 
 
 def _require_counterparts(model: nn.Module, mapping: ModuleMapping) -> None:
@@ -72,25 +127,41 @@ def _require_counterparts(model: nn.Module, mapping: ModuleMapping) -> None:
             )
 
 
-def swap_module(mod: nn.Module, mapping: ModuleMapping) -> nn.Module:
+def swap_module(
+    mod: nn.Module,
+    mapping: ModuleMapping,
+    custom_module_class_mapping: CustomMapping | None = None,
+    use_precomputed_fake_quant: bool = False,
+) -> nn.Module:
     """Returns the quantized counterpart of a module, with its hooks, or the module itself if it has none.
 
     Args:
         mod: a module, calibrated where its counterpart needs it.
         mapping: float types to quantized types, which have a ``from_float``.
+        custom_module_class_mapping: observed types to quantized types, which have a ``from_observed``; go before
+            ``mapping``.
+        use_precomputed_fake_quant: see ``convert``.
     """
-    swapped = _counterpart(mod, mapping)
+    swapped = _counterpart(mod, mapping, custom_module_class_mapping or {}, use_precomputed_fake_quant)
     if swapped is None:
         return mod
     _move_hooks(mod, swapped)
     return swapped
 
 
-def _counterpart(mod: nn.Module, mapping: ModuleMapping) -> nn.Module | None:
-    target = mapping.get(type_before_parametrizations(mod))
-    if target is None or getattr(mod, "qconfig", None) is None:
+def _counterpart(
+    mod: nn.Module, mapping: ModuleMapping, custom: CustomMapping, use_precomputed_fake_quant: bool
+) -> nn.Module | None:
+    kind = type_before_parametrizations(mod)
+    if getattr(mod, "qconfig", None) is None or kind not in {*mapping, *custom}:
         return None
-    return target.from_float(mod).train(mod.training).to(device_of(mod))
+    if kind in custom:
+        swapped = custom[kind].from_observed(mod)
+    elif "use_precomputed_fake_quant" in inspect.signature(mapping[kind].from_float).parameters:
+        swapped = mapping[kind].from_float(mod, use_precomputed_fake_quant=use_precomputed_fake_quant)
+    else:
+        swapped = mapping[kind].from_float(mod)
+    return swapped.train(mod.training).to(device_of(mod))
 
 
 def _move_hooks(source: nn.Module, target: nn.Module) -> None:
@@ -98,22 +169,29 @@ def _move_hooks(source: nn.Module, target: nn.Module) -> None:
     move_forward_hooks(source, target)
 
 
-def _replacements(model: nn.Module, mapping: ModuleMapping) -> dict[nn.Module, nn.Module]:
+def _replacements(
+    model: nn.Module,
+    mapping: ModuleMapping,
+    custom: CustomMapping | None = None,
+    use_precomputed_fake_quant: bool = False,
+) -> dict[nn.Module, nn.Module]:
     """Returns the quantized counterpart of each module that has one; insides of those are left alone."""
+    custom = custom or {}
     replacements: dict[nn.Module, nn.Module] = {}
     inside: set[nn.Module] = set()
     for name, module in model.named_modules():
         if module in inside:
             continue
         with _naming(name):
-            swapped = _counterpart(module, mapping)
+            swapped = _counterpart(module, mapping, custom, use_precomputed_fake_quant)
         if swapped is not None:
             replacements[module] = swapped
+        if swapped is not None or isinstance(module, nn.MultiheadAttention):  # which reads its layer's weight itself
             inside.update(module.modules())
     if not replacements:
         raise ValueError(
             f"found nothing to quantize in {type(model).__name__}: no module of type "
-            f"{', '.join(sorted(t.__name__ for t in mapping))} has a qconfig"
+            f"{', '.join(sorted(t.__name__ for t in {*mapping, *custom}))} has a qconfig"
         )
     return replacements
 
@@ -256,6 +334,14 @@ def quantize_qat(
     return _replaced(model, _replacements(model, mapping), inplace, remove_qconfig=True)
 
 
+# Which types are quantized dynamically, and how, if that is not said.
+_DYNAMIC_SPECS: dict[QDtype, tuple[tuple[type[nn.Module], ...], QConfig]] = {
+    qint8: ((nn.Linear,), default_dynamic_qconfig),
+    quint8: ((nn.EmbeddingBag, nn.Embedding), float_qparams_weight_only_qconfig),
+    quint4x2: ((nn.EmbeddingBag,), float_qparams_weight_only_qconfig_4bit),
+}
+
+
 def quantize_dynamic(
     model: nn.Module,
     qconfig_spec: Collection[str | type[nn.Module]] | QConfigDict | None = None,
@@ -267,13 +353,16 @@ def quantize_dynamic(
 ) -> nn.Module:
     """Replaces linear layers by ones with int8 weights, which quantize their input while they run.
 
-    Needs no calibration. The model is put into eval mode.
+    Embeddings get weights of 8 or 4 bits, and convolutions of the ``mapping`` are as linear layers are. Needs no
+    calibration. The model is put into eval mode.
 
     Args:
         model: float.
         qconfig_spec: which modules: a set of types or qualified names (a name stands for all that is inside), a
-            dictionary of these to qconfigs, or None for every ``nn.Linear``.
-        dtype: of the weights; ``qint8`` is the only one. Not used if ``qconfig_spec`` is a dictionary.
+            dictionary of these to qconfigs, or None: every ``nn.Linear`` with ``qint8``, ``nn.EmbeddingBag`` and
+            ``nn.Embedding`` with ``quint8``, ``nn.EmbeddingBag`` with ``quint4x2``.
+        dtype: of the weights: ``qint8``; or ``quint8`` or ``quint4x2``, for embeddings. Not used if ``qconfig_spec`` is
+            a dictionary.
         mapping: float types to quantized types; ``get_default_dynamic_quant_module_mappings()`` if None.
         inplace: change ``model`` instead of a copy.
         granularity: over what a layer takes its input's range. ``"per_tensor"`` gives the numbers of torch.ao;
@@ -297,13 +386,14 @@ qscheme=torchq.per_tensor_affine, granularity=per_token)
     if mapping is None:
         mapping = get_default_dynamic_quant_module_mappings()
     if not isinstance(qconfig_spec, dict):
-        if as_qdtype(dtype) is not qint8:
-            raise ValueError(f"quantize_dynamic makes {qint8} weights, got dtype {dtype}")
+        if as_qdtype(dtype) not in _DYNAMIC_SPECS:
+            raise ValueError(f"quantize_dynamic makes weights of {', '.join(map(str, _DYNAMIC_SPECS))}, got {dtype}")
         if isinstance(qconfig_spec, str) or not isinstance(qconfig_spec, Collection | None):
             raise TypeError(
                 f"qconfig_spec must be a set of types or names, a dictionary of them, or None, got {qconfig_spec!r}"
             )
-        qconfig_spec = dict.fromkeys({nn.Linear} if qconfig_spec is None else qconfig_spec, default_dynamic_qconfig)
+        types, qconfig = _DYNAMIC_SPECS[as_qdtype(dtype)]
+        qconfig_spec = dict.fromkeys(types if qconfig_spec is None else qconfig_spec, qconfig)
     if not inplace:
         model = copy.deepcopy(model)
     model.eval()
@@ -311,9 +401,17 @@ qscheme=torchq.per_tensor_affine, granularity=per_token)
     replacements = _replacements(model, mapping)
     _check_spec_met(model, qconfig_spec, replacements)
     if granularity != "per_tensor":
-        for module in replacements.values():
-            module.granularity = granularity
+        _set_granularity(replacements.values(), granularity)
     return _replaced(model, replacements, inplace, remove_qconfig=True)
+
+
+def _set_granularity(modules: Collection[nn.Module], granularity: str) -> None:
+    others = {type(m).__name__ for m in modules if not (hasattr(m, "granularity") or isinstance(m, Embedding))}
+    if others:
+        raise ValueError(f"granularity={granularity!r} is for linear layers, got {', '.join(sorted(others))}")
+    for module in modules:
+        if hasattr(module, "granularity"):
+            module.granularity = granularity
 
 
 def _check_spec_met(model: nn.Module, qconfig_spec: QConfigDict, replacements: dict[nn.Module, nn.Module]) -> None:

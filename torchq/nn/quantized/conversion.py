@@ -13,6 +13,24 @@ from torchq.nn.qat import QATModule
 from torchq.qtensor import QTensor
 
 
+def require_type(module: nn.Module, expected: tuple[type[nn.Module], ...], target: type) -> nn.Module:
+    """Returns the module.
+
+    Args:
+        module: the float module to convert.
+        expected: the types that ``target`` is made from.
+        target: the quantized class, for the message.
+
+    Raises:
+        TypeError: if ``module`` has another type.
+    """
+    found = type_before_parametrizations(module)
+    if found not in expected:
+        names = " or ".join(t.__name__ for t in expected)
+        raise TypeError(f"{target.__name__}.from_float takes {names}, got {found.__name__}")
+    return module
+
+
 def weighted_part(module: nn.Module, expected: tuple[type[nn.Module], ...], target: type) -> nn.Module:
     """Returns the module that holds the weight: the first of a fused container, else the module itself.
 
@@ -25,14 +43,11 @@ def weighted_part(module: nn.Module, expected: tuple[type[nn.Module], ...], targ
         TypeError: if ``module`` has another type.
         ValueError: if it has no ``qconfig``, or one without a weight.
     """
-    found = type_before_parametrizations(module)
-    if found not in expected:
-        names = " or ".join(t.__name__ for t in expected)
-        raise TypeError(f"{target.__name__}.from_float takes {names}, got {found.__name__}")
+    name = type_before_parametrizations(require_type(module, expected, target)).__name__
     if getattr(module, "qconfig", None) is None:
-        raise ValueError(f"{found.__name__} has no qconfig")
+        raise ValueError(f"{name} has no qconfig")
     if module.qconfig.weight is None:
-        raise ValueError(f"{found.__name__} has a weight, but its qconfig's weight is None")
+        raise ValueError(f"{name} has a weight, but its qconfig's weight is None")
     return module[0] if isinstance(module, FusedModule) else module
 
 
@@ -65,7 +80,7 @@ def output_qparams(module: nn.Module) -> tuple[float, int, QDtype]:
     return scale.item(), int(zero_point.item()), as_qdtype(observer.dtype)
 
 
-def quantized_weight_bias(module: nn.Module, part: nn.Module) -> tuple[QTensor, torch.Tensor | None]:
+def quantized_weight_bias(module: nn.Module, part: nn.Module, axis: int = 0) -> tuple[QTensor, torch.Tensor | None]:
     """Returns the quantized weight and the float bias of a module that is converted.
 
     A module that was trained quantization-aware has its weight quantized as its last forward pass did it: the integers
@@ -74,57 +89,66 @@ def quantized_weight_bias(module: nn.Module, part: nn.Module) -> tuple[QTensor, 
     Args:
         module: the module.
         part: what ``weighted_part`` returned for it.
+        axis: the dimension of the weight that has its output channels.
 
     Raises:
         RuntimeError: if a fake quantizer never saw the weight.
-        ValueError: if the weight's dtype is not ``qint8``, or its channel axis not 0.
+        ValueError: if the weight's dtype is not ``qint8``, or its channels are others than the output's.
     """
     if not isinstance(module, QATModule):
-        return quantize_weight(part.weight, module.qconfig.weight()), part.bias
-    _check_weight_observer(module.weight_fake_quant)
+        return quantize_weight(part.weight, module.qconfig.weight(), axis), part.bias
+    _check_weight_observer(module.weight_fake_quant, (qint8,))
     weight, bias = module.folded_weight_bias()
-    return _quantized(weight.detach().float(), module.weight_fake_quant), bias
+    return _quantized(weight.detach().float(), module.weight_fake_quant, axis), bias
 
 
-def quantize_weight(weight: torch.Tensor, observer: Any) -> QTensor:
+def quantize_weight(
+    weight: torch.Tensor, observer: Any, axis: int = 0, dtypes: tuple[QDtype, ...] = (qint8,)
+) -> QTensor:
     """Shows a float weight to its observer and quantizes it with the qparams that this chooses.
 
     Args:
-        weight: float ``[out, in, ...]``.
-        observer: made by the ``weight`` of a qconfig, with dtype ``qint8``.
+        weight: float ``[out, in, ...]``, or ``[in, out, ...]``.
+        observer: made by the ``weight`` of a qconfig. Its ``ch_axis`` 0 means the output channels, wherever they lie.
+        axis: the dimension of the output channels.
+        dtypes: what the observer's dtype may be.
 
     Returns:
-        A ``qint8`` weight with one scale, or one per index of axis 0; integers lie in the observer's range.
+        A weight of that dtype with one scale, or one per output channel; integers lie in the observer's range.
 
     Raises:
         TypeError: if ``observer`` is none.
-        ValueError: if the observer's dtype is not ``qint8``, its channel axis not 0, or its zero points no integers.
+        ValueError: if the observer's dtype is none of these, its channels are others, or its zero points no integers.
     """
-    _check_weight_observer(observer)
+    _check_weight_observer(observer, dtypes)
+    if getattr(observer, "ch_axis", None) == 0:
+        observer.ch_axis = axis
     weight = weight.detach().float()
     observer.to(weight.device)(weight)
-    return _quantized(weight, observer)
+    return _quantized(weight, observer, axis)
 
 
-def _check_weight_observer(observer: Any) -> None:
+def _check_weight_observer(observer: Any, dtypes: tuple[QDtype, ...]) -> None:
     if not hasattr(observer, "calculate_qparams"):
         raise TypeError(f"weights need an observer, the qconfig's weight gives a {type(observer).__name__}")
-    if as_qdtype(observer.dtype) is not qint8:
-        raise ValueError(f"weights must be observed with dtype {qint8}, got {observer.dtype}")
+    if as_qdtype(observer.dtype) not in dtypes:
+        allowed = " or ".join(map(str, dtypes))
+        raise ValueError(f"weights must be observed with dtype {allowed}, got {observer.dtype}")
 
 
-def _quantized(weight: torch.Tensor, observer: Any) -> QTensor:
+def _quantized(weight: torch.Tensor, observer: Any, channels: int) -> QTensor:
     scale, zero_point = observer.calculate_qparams()
+    storage = as_qdtype(observer.dtype).storage_dtype
     if zero_point.is_floating_point():
         raise ValueError(f"weights take integer zero points, {observer.qscheme} gives {zero_point.dtype}")
     if as_qscheme(observer.qscheme) in (per_tensor_affine, per_tensor_symmetric):
         qparams = (scale.item(), int(zero_point.item()))
-        integers = ops.quantize_per_tensor(weight, *qparams, torch.int8)
+        integers = ops.quantize_per_tensor(weight, *qparams, storage)
         axis = None
     else:
         axis = observer.ch_axis % weight.dim()
-        if axis != 0:
-            raise ValueError(f"weights take one scale per index of axis 0, the observer's ch_axis is {axis}")
+        if axis != channels:
+            raise ValueError(f"weights take one scale per index of axis {channels}, the observer's ch_axis is {axis}")
         qparams = (scale.double(), zero_point.long())
-        integers = ops.quantize_per_channel(weight, *qparams, axis, torch.int8)
+        integers = ops.quantize_per_channel(weight, *qparams, axis, storage)
     return QTensor(integers.clamp_(observer.quant_min, observer.quant_max), *qparams, axis)

@@ -1,6 +1,6 @@
 """Sums, products and concatenations as modules, so that their results can be observed and quantized."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import torch
@@ -11,10 +11,49 @@ from torchq import ops
 from torchq.nn.quantized.conversion import output_qparams
 from torchq.nn.quantized.state import QuantizedOutputModule
 from torchq.ops.quantize import check_qparams
-from torchq.qtensor import QTensor, float_fallback
+from torchq.qtensor import QTensor
 
 
-class FloatFunctional(nn.Module):
+class _Operations(nn.Module):
+    """The operations on float tensors; their results go through ``_observed``."""
+
+    def forward(self, x: torch.Tensor) -> NoReturn:
+        """Raises RuntimeError: there is no single operation to run."""
+        raise RuntimeError(f"{type(self).__name__} has no forward: call add, mul, cat or another of its operations")
+
+    def _observed(self, result: torch.Tensor) -> torch.Tensor:
+        return result
+
+    def add(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Returns ``x + y``."""
+        return self._observed(torch.add(x, y))
+
+    def add_scalar(self, x: torch.Tensor, y: float) -> torch.Tensor:
+        """Returns ``x + y`` for a number ``y``."""
+        return torch.add(x, y)
+
+    def mul(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Returns ``x * y``."""
+        return self._observed(torch.mul(x, y))
+
+    def mul_scalar(self, x: torch.Tensor, y: float) -> torch.Tensor:
+        """Returns ``x * y`` for a number ``y``."""
+        return torch.mul(x, y)
+
+    def cat(self, x: Sequence[torch.Tensor], dim: int = 0) -> torch.Tensor:
+        """Returns the tensors of ``x`` joined along ``dim``."""
+        return self._observed(torch.cat(list(x), dim=dim))
+
+    def add_relu(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Returns ``relu(x + y)``."""
+        return self._observed(F.relu(torch.add(x, y)))
+
+    def matmul(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Returns ``x @ y``."""
+        return self._observed(torch.matmul(x, y))
+
+
+class FloatFunctional(_Operations):
     """Computes what ``torch.add`` and its like compute, and shows the result to an observer.
 
     Use one instance per place in the model: each gets its own scale and zero point. Operations with a Python
@@ -29,46 +68,20 @@ class FloatFunctional(nn.Module):
         super().__init__()
         self.activation_post_process = nn.Identity()
 
-    def forward(self, x: torch.Tensor) -> NoReturn:
-        """Raises RuntimeError: there is no single operation to run."""
-        raise RuntimeError("FloatFunctional has no forward: call add, mul, cat or another of its operations")
+    def _observed(self, result: torch.Tensor) -> torch.Tensor:
+        return self.activation_post_process(result)
 
-    def add(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Returns ``x + y``."""
-        return self.activation_post_process(torch.add(x, y))
 
-    def add_scalar(self, x: torch.Tensor, y: float) -> torch.Tensor:
-        """Returns ``x + y`` for a number ``y``."""
-        return torch.add(x, y)
-
-    def mul(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Returns ``x * y``."""
-        return self.activation_post_process(torch.mul(x, y))
-
-    def mul_scalar(self, x: torch.Tensor, y: float) -> torch.Tensor:
-        """Returns ``x * y`` for a number ``y``."""
-        return torch.mul(x, y)
-
-    def cat(self, x: Sequence[torch.Tensor], dim: int = 0) -> torch.Tensor:
-        """Returns the tensors of ``x`` joined along ``dim``."""
-        return self.activation_post_process(torch.cat(list(x), dim=dim))
-
-    def add_relu(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Returns ``relu(x + y)``."""
-        return self.activation_post_process(F.relu(torch.add(x, y)))
-
-    def matmul(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Returns ``x @ y``."""
-        return self.activation_post_process(torch.matmul(x, y))
+class FXFloatFunctional(_Operations):
+    """The operations of ``FloatFunctional`` without an observer, for graphs that have one of their own behind them."""
 
 
 class QFunctional(QuantizedOutputModule):
     """The operations of ``FloatFunctional`` on quantized tensors.
 
-    ``add`` and ``add_relu`` are exact by docs/numerics.md. ``cat`` copies what has the output's scale and zero point
-    already, and dequantizes and quantizes what has not. ``mul`` and ``matmul`` are computed in float32 and counted as
-    float fallbacks (``torchq.float_fallbacks``). Results have the module's scale and zero point, and the dtype of the
-    inputs, which must be that of the output.
+    All of them work on the integers, by docs/numerics.md. Results have the module's scale and zero point, and the dtype
+    of the inputs, which must be that of the output; with a number they have a scale and zero point that follow from the
+    input's.
 
     State: that of ``QuantizedOutputModule``.
 
@@ -84,11 +97,11 @@ class QFunctional(QuantizedOutputModule):
 
     def add(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x + y``."""
-        return self._sum("add", x, y, relu=False)
+        return self._elementwise("add", ops.add, x, y)
 
     def add_relu(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``relu(x + y)``."""
-        return self._sum("add_relu", x, y, relu=True)
+        return self._elementwise("add_relu", ops.add, x, y, relu=True)
 
     def add_scalar(self, x: QTensor, y: float) -> QTensor:
         """Returns ``x + y`` for a number ``y``, by moving the zero point.
@@ -116,8 +129,7 @@ class QFunctional(QuantizedOutputModule):
 
     def mul(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x * y``."""
-        self._check("mul", x, y)
-        return self._quantized(float_fallback(torch.mul, (x, y), {}))
+        return self._elementwise("mul", ops.mul, x, y)
 
     def mul_scalar(self, x: QTensor, y: float) -> QTensor:
         """Returns ``x * y`` for a number ``y``, by scaling the scale; a negative one mirrors the integers.
@@ -139,12 +151,29 @@ class QFunctional(QuantizedOutputModule):
     def cat(self, x: Sequence[QTensor], dim: int = 0) -> QTensor:
         """Returns the tensors of ``x`` joined along ``dim``."""
         self._check("cat", *x)
-        return QTensor(torch.cat([self._requantized(t) for t in x], dim=dim), self.scale, self.zero_point)
+        tensors, scales, zero_points = [t._data for t in x], [t._scale for t in x], [t._zero_point for t in x]
+        data = ops.cat(tensors, scales, zero_points, dim, self.scale, self.zero_point)
+        return QTensor(data, self.scale, self.zero_point)
 
     def matmul(self, x: QTensor, y: QTensor) -> QTensor:
-        """Returns ``x @ y``."""
+        """Returns ``x @ y``, for vectors, matrices and batches of matrices as ``torch.matmul``."""
         self._check("matmul", x, y)
-        return self._quantized(float_fallback(torch.matmul, (x, y), {}))
+        a, b = x._data, y._data
+        if not a.dim() or not b.dim():
+            raise ValueError(
+                f"QFunctional.matmul takes vectors and matrices, got {tuple(a.shape)} and {tuple(b.shape)}"
+            )
+        # A vector is a matrix of one row, or of one column.
+        vectors = [dim for dim, operand in ((-2, a), (-1, b)) if operand.dim() == 1]
+        a, b = (a.unsqueeze(0) if a.dim() == 1 else a), (b.unsqueeze(1) if b.dim() == 1 else b)
+        if a.shape[:-2] != b.shape[:-2]:
+            batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+            a, b = a.expand(*batch, *a.shape[-2:]), b.expand(*batch, *b.shape[-2:])
+        output = (self.scale, self.zero_point)
+        data = ops.matmul(a, x._scale, x._zero_point, b, y._scale, y._zero_point, *output)
+        for dim in vectors:
+            data = data.squeeze(dim)
+        return QTensor(data, *output)
 
     @classmethod
     def from_float(cls, mod: FloatFunctional) -> "QFunctional":
@@ -160,22 +189,15 @@ class QFunctional(QuantizedOutputModule):
         module.set_output_qparams(*output_qparams(mod))
         return module
 
-    def _sum(self, name: str, x: QTensor, y: QTensor, relu: bool) -> QTensor:
+    def _elementwise(
+        self, name: str, op: Callable[..., torch.Tensor], x: QTensor, y: QTensor, **options: bool
+    ) -> QTensor:
         self._check(name, x, y)
         a, b = x._data, y._data
         if a.shape != b.shape:
             a, b = torch.broadcast_tensors(a, b)
-        data = ops.add(a, x._scale, x._zero_point, b, y._scale, y._zero_point, self.scale, self.zero_point, relu)
-        return QTensor(data, self.scale, self.zero_point)
-
-    def _quantized(self, values: torch.Tensor) -> QTensor:
-        data = ops.quantize_per_tensor(values, self.scale, self.zero_point, self._output_storage)
-        return QTensor(data, self.scale, self.zero_point)
-
-    def _requantized(self, x: QTensor) -> torch.Tensor:
-        if x._scale == self.scale and x._zero_point == self.zero_point:
-            return x._data
-        return ops.quantize_per_tensor(x.dequantize(), self.scale, self.zero_point, self._output_storage)
+        output = (self.scale, self.zero_point)
+        return QTensor(op(a, x._scale, x._zero_point, b, y._scale, y._zero_point, *output, **options), *output)
 
     def _check(self, name: str, *inputs: QTensor) -> None:
         for x in inputs:

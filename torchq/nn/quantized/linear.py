@@ -2,13 +2,16 @@
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from torchq import ops
 from torchq.dtypes import as_qdtype, qint8
 from torchq.nn import qat
+from torchq.nn.intrinsic import FusedModule
 from torchq.nn.intrinsic import qat as intrinsic_qat
 from torchq.nn.quantized.conversion import output_qparams, quantized_weight_bias, weighted_part
+from torchq.nn.quantized.inputs import input_error
 from torchq.nn.quantized.static import StaticQuantizedModule
 from torchq.qtensor import QTensor
 
@@ -26,13 +29,17 @@ class Linear(StaticQuantizedModule):
         ValueError: for another dtype.
 
     Example:
-        >>> import torch
         >>> module = Linear(20, 30)
         >>> module(torchq.quantize_per_tensor(torch.randn(128, 20), 1.0, 0, torchq.quint8)).shape
         torch.Size([128, 30])
     """
 
-    _float_types: tuple[type[nn.Module], ...] = (nn.Linear, qat.Linear, intrinsic_qat.LinearBn1d)
+    _float_types: tuple[type[nn.Module], ...] = (
+        nn.Linear,
+        nn.modules.linear.NonDynamicallyQuantizableLinear,
+        qat.Linear,
+        intrinsic_qat.LinearBn1d,
+    )
 
     def __init__(self, in_features: int, out_features: int, bias_: bool = True, dtype: Any = qint8) -> None:
         if as_qdtype(dtype) is not qint8:
@@ -54,29 +61,21 @@ class Linear(StaticQuantizedModule):
             TypeError: if ``x`` is not quantized.
             ValueError: if its last dimension is not K, or it has several scales.
         """
+        return self._run(x)
+
+    def _operator(self, input: QTensor) -> torch.Tensor:
+        weight = (self._packed_weight, self._weight_scales, self._bias)
+        output = (self.scale, self.zero_point, self._output_storage, self._relu)
+        return ops.linear(input._data, input._scale, input._zero_point, *weight, *output)
+
+    def _check(self, input: Any) -> None:
         if (
-            not isinstance(x, QTensor)
-            or x._axis is not None
-            or not (shape := x._data.shape)
+            not isinstance(input, QTensor)
+            or input._axis is not None
+            or not (shape := input._data.shape)
             or shape[-1] != self.in_features
         ):
-            raise self._input_error(x, f"[..., {self.in_features}]")
-        # nn.Module.__getattr__ would find each buffer only after two failed lookups.
-        buffers = self._buffers
-        scale, zero_point = self.scale, self.zero_point
-        data = ops.linear(
-            x._data,
-            x._scale,
-            x._zero_point,
-            buffers["_packed_weight"],
-            buffers["_weight_scales"],
-            buffers["_bias"],
-            scale,
-            zero_point,
-            self._output_storage,
-            self._relu,
-        )
-        return QTensor(data, scale, zero_point)
+            raise input_error(self._get_name(), input, f"[..., {self.in_features}]")
 
     @classmethod
     def from_float(cls, mod: nn.Module) -> "Linear":
@@ -93,10 +92,16 @@ class Linear(StaticQuantizedModule):
         linear = weighted_part(mod, cls._float_types, cls)
         qparams = output_qparams(mod)
         weight, bias = quantized_weight_bias(mod, linear)
-        module = cls(linear.in_features, linear.out_features, bias is not None)
+        module = cls._sized_as(mod, bias is not None)
         module.set_weight_bias(weight, bias)
         module.set_output_qparams(*qparams)
         return module
+
+    @classmethod
+    def _sized_as(cls, mod: nn.Module, bias: bool) -> "Linear":
+        """Returns a layer with the arguments of a float one, or of a container of one."""
+        linear = mod[0] if isinstance(mod, FusedModule) else mod
+        return cls(linear.in_features, linear.out_features, bias)
 
     def _get_name(self) -> str:
         return "QuantizedLinear"

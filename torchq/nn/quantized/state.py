@@ -1,6 +1,7 @@
 """State of quantized modules: plain tensors made on saving and read on loading."""
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ class PlainStateModule(nn.Module):
     """A module whose ``state_dict()`` is computed: packed or plain Python attributes become plain tensors.
 
     Missing, unexpected and wrongly shaped entries are reported as ``nn.Module`` reports them. A module that
-    cannot take what was loaded keeps what it had.
+    cannot take what was loaded keeps what it had. Casting the module (``.half()``, ``.double()``) leaves its buffers as
+    they are.
     """
 
     def _state(self) -> dict[str, torch.Tensor]:
@@ -61,6 +63,14 @@ class PlainStateModule(nn.Module):
                 errors.append(f"While loading {prefix.removesuffix('.')!r}: {error}.")
         error_msgs.extend(errors)
 
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "PlainStateModule":
+        before = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
+        super()._apply(fn, recurse)
+        for name, buffer in before.items():
+            if self._buffers[name].dtype != buffer.dtype:
+                self._buffers[name] = buffer.to(self._buffers[name].device)
+        return self
+
 
 class QuantizedOutputModule(PlainStateModule):
     """A module whose output has one fixed scale and zero point.
@@ -74,20 +84,20 @@ class QuantizedOutputModule(PlainStateModule):
         output_dtypes: what ``output_dtype`` may be.
     """
 
-    output_dtypes: tuple[QDtype, ...] = (quint8, qint8)
+    output_dtypes: tuple[QDtype | None, ...] = (quint8, qint8)
 
     def __init__(self) -> None:
         super().__init__()
         self.scale = 1.0
         self.zero_point = 0
-        self._output_storage = torch.uint8
+        self._output_storage: torch.dtype | None = torch.uint8
 
     @property
-    def output_dtype(self) -> QDtype:
-        """The quantized dtype of the output."""
-        return qdtype_of_storage(self._output_storage)
+    def output_dtype(self) -> QDtype | None:
+        """The quantized dtype of the output; None where it is whichever the input has."""
+        return None if self._output_storage is None else qdtype_of_storage(self._output_storage)
 
-    def set_output_qparams(self, scale: float, zero_point: int, dtype: QDtype = quint8) -> None:
+    def set_output_qparams(self, scale: float, zero_point: int, dtype: QDtype | None = quint8) -> None:
         """Sets scale, zero point and dtype of the output.
 
         Args:
@@ -106,16 +116,17 @@ class QuantizedOutputModule(PlainStateModule):
             zero_point = operator.index(zero_point)
         except TypeError as error:
             raise TypeError(f"zero_point must be an integer, got {zero_point!r}") from error
-        check_qparams(scale, zero_point, dtype.storage_dtype)
+        storage = None if dtype is None else dtype.storage_dtype
+        check_qparams(scale, zero_point, storage or (torch.int8 if zero_point < 0 else torch.uint8))
         self.scale = float(scale)
         self.zero_point = zero_point
-        self._output_storage = dtype.storage_dtype
+        self._output_storage = storage
 
     def _state(self) -> dict[str, torch.Tensor]:
         return {
             **super()._state(),
             "scale": torch.tensor(self.scale, dtype=torch.float64),
-            "zero_point": torch.tensor(self.zero_point, dtype=self._output_storage),
+            "zero_point": torch.tensor(self.zero_point, dtype=self._output_storage or torch.int64),
         }
 
     def _state_shapes(self) -> dict[str, list[torch.Size]]:
@@ -125,6 +136,5 @@ class QuantizedOutputModule(PlainStateModule):
     def _set_state(self, state: dict[str, torch.Tensor]) -> None:
         super()._set_state(state)
         zero_point = state["zero_point"]
-        storages = [dtype.storage_dtype for dtype in self.output_dtypes]
-        storage = zero_point.dtype if zero_point.dtype in storages else self._output_storage
-        self.set_output_qparams(state["scale"].item(), zero_point.item(), qdtype_of_storage(storage))
+        saved = next((d for d in self.output_dtypes if d and d.storage_dtype == zero_point.dtype), self.output_dtype)
+        self.set_output_qparams(state["scale"].item(), zero_point.item(), saved)

@@ -9,6 +9,7 @@ from torchq import ops
 from torchq.dtypes import as_qdtype, qint8
 from torchq.nn import qat
 from torchq.nn.quantized.conversion import quantized_weight_bias, weighted_part
+from torchq.nn.quantized.inputs import float_input_error
 from torchq.nn.quantized.weighted import WeightedQuantizedModule
 from torchq.qtensor import QTensor
 
@@ -39,6 +40,12 @@ class Linear(WeightedQuantizedModule):
         >>> Linear(20, 30)(torch.randn(128, 20)).shape
         torch.Size([128, 30])
     """
+
+    _float_types: tuple[type[nn.Module], ...] = (
+        nn.Linear,
+        nn.modules.linear.NonDynamicallyQuantizableLinear,
+        qat.dynamic.Linear,
+    )
 
     def __init__(
         self,
@@ -80,7 +87,7 @@ class Linear(WeightedQuantizedModule):
             ValueError: if its last dimension is not K.
         """
         if not isinstance(x, torch.Tensor) or isinstance(x, QTensor) or not x.is_floating_point():
-            raise self._input_error(x)
+            raise float_input_error(self._get_name(), x)
         if not (shape := x.shape) or shape[-1] != self.in_features:
             raise ValueError(
                 f"{self._get_name()} takes an input of shape [..., {self.in_features}], got {tuple(x.shape)}"
@@ -96,13 +103,6 @@ class Linear(WeightedQuantizedModule):
             self._relu,
         )
         return output if x.dtype is torch.float32 else output.to(x.dtype)
-
-    def _input_error(self, x: Any) -> TypeError:
-        if isinstance(x, QTensor):
-            given = "a quantized one: put a DeQuantStub before it"
-        else:
-            given = str(x.dtype) if isinstance(x, torch.Tensor) else f"a {type(x).__name__}"
-        return TypeError(f"{self._get_name()} takes a float tensor, got {given}")
 
     def _state(self) -> dict[str, torch.Tensor]:
         return {**super()._state(), "per_token": torch.tensor(self._per_token)}
@@ -122,10 +122,10 @@ class Linear(WeightedQuantizedModule):
             mod: has a ``qconfig``, of which the weight's part is used.
 
         Raises:
-            TypeError: if ``mod`` is no ``nn.Linear`` and no ``torchq.nn.qat.dynamic.Linear``.
+            TypeError: if ``mod`` has another type.
             ValueError: if the qconfig does not fit.
         """
-        linear = weighted_part(mod, (nn.Linear, qat.dynamic.Linear), cls)
+        linear = weighted_part(mod, cls._float_types, cls)
         weight, bias = quantized_weight_bias(mod, linear)
         module = cls(linear.in_features, linear.out_features, bias is not None)
         module.set_weight_bias(weight, bias)
