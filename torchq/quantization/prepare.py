@@ -162,8 +162,8 @@ def prepare(
         fixed = DEFAULT_MODULE_TO_ACT_POST_PROCESS.get(type_before_parametrizations(module))
         observer = module.qconfig.activation() if fixed is None else fixed()
         label = name or type(model).__name__
-        _name_observers(module, f"{label}.weight")
-        _name_observers(observer, label)
+        name_observers(module, f"{label}.weight")
+        name_observers(observer, label)
         observer.to(device_of(module) or device_of(model))
         add_observer(module, observer)
     return model
@@ -189,7 +189,7 @@ def _with_custom_modules(model: nn.Module, mapping: CustomMapping, inplace: bool
     return observed.get(model, model), set(observed.values())
 
 
-def _name_observers(module: nn.Module, name: str) -> None:
+def name_observers(module: nn.Module, name: str) -> None:
     """Tells an observer, or those in a fake quantizer, what they observe."""
     for part in module.modules():
         if isinstance(part, ObserverBase):

@@ -182,7 +182,7 @@ def _replacements(
     for name, module in model.named_modules():
         if module in inside:
             continue
-        with _naming(name):
+        with naming(name):
             swapped = _counterpart(module, mapping, custom, use_precomputed_fake_quant)
         if swapped is not None:
             replacements[module] = swapped
@@ -225,7 +225,7 @@ def _replaced(
 
 
 @contextlib.contextmanager
-def _naming(name: str) -> Iterator[None]:
+def naming(name: str) -> Iterator[None]:
     """Puts a module's qualified name before the messages of errors raised inside."""
     try:
         yield

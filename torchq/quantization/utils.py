@@ -30,6 +30,7 @@ from torchq.quantization.qparams import (
 from torchq.quantization.quant_type import QuantType
 
 __all__ = [
+    "MatchAllNode",
     "activation_dtype",
     "activation_is_dynamically_quantized",
     "activation_is_int8_quantized",
@@ -59,6 +60,10 @@ _SIGNED_8_BITS = (qint8, torch.int8)
 _8_BITS = (*_UNSIGNED_8_BITS, *_SIGNED_8_BITS)
 _32_BITS = (qint32, torch.int32)
 _OTHERS = (torch.int16, torch.float8_e5m2, torch.float8_e4m3fn)
+
+
+class MatchAllNode:
+    """Stands for any argument, in a pattern of operators; see ``torchq.quantization.backend_config``."""
 
 
 def is_per_tensor(qscheme: Any) -> bool:

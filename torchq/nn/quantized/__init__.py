@@ -2,7 +2,7 @@
 
 from torch.nn import MaxPool2d
 
-from torchq.nn.quantized import dynamic
+from torchq.nn.quantized import dynamic, reference
 from torchq.nn.quantized.activation import ELU, Hardswish, LeakyReLU, PReLU, ReLU6, Sigmoid, Softmax
 from torchq.nn.quantized.batchnorm import BatchNorm2d, BatchNorm3d
 from torchq.nn.quantized.conv import Conv1d, Conv2d, Conv3d
@@ -46,4 +46,5 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "dynamic",
+    "reference",
 ]

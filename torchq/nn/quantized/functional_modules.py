@@ -1,6 +1,6 @@
 """Sums, products and concatenations as modules, so that their results can be observed and quantized."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 import torch
@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from torchq import ops
+from torchq.nn.quantized import operations
 from torchq.nn.quantized.conversion import output_qparams
 from torchq.nn.quantized.state import QuantizedOutputModule
-from torchq.ops.quantize import check_qparams
 from torchq.qtensor import QTensor
 
 
@@ -97,56 +97,28 @@ class QFunctional(QuantizedOutputModule):
 
     def add(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x + y``."""
-        return self._elementwise("add", ops.add, x, y)
+        self._check("add", x, y)
+        return operations.elementwise(ops.add, x, y, self.scale, self.zero_point)
 
     def add_relu(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``relu(x + y)``."""
-        return self._elementwise("add_relu", ops.add, x, y, relu=True)
+        self._check("add_relu", x, y)
+        return operations.elementwise(ops.add, x, y, self.scale, self.zero_point, relu=True)
 
     def add_scalar(self, x: QTensor, y: float) -> QTensor:
-        """Returns ``x + y`` for a number ``y``, by moving the zero point.
-
-        Where the zero point would leave the dtype's range, it stays at its end and the scale grows instead.
-
-        Raises:
-            ValueError: if ``y`` is not finite, or not below 2**62 times the scale.
-        """
+        """Returns ``x + y`` for a number ``y``, as ``torchq.nn.quantized.operations.add_scalar``."""
         self._check("add_scalar", x)
-        info = torch.iinfo(x._data.dtype)
-        steps = float(y) / x._scale
-        if not abs(steps) < 2**62:
-            raise ValueError(f"QFunctional.add_scalar takes a number below 2**62 times the scale {x._scale}, got {y}")
-        zero_point = x._zero_point - round(steps)
-        if info.min <= zero_point <= info.max:
-            return QTensor(x._data.clone(), x._scale, zero_point)
-        nearest = min(max(zero_point, info.min), info.max)
-        span = max(info.max - zero_point, zero_point - info.min)
-        scale = span / (info.max - info.min) * x._scale
-        check_qparams(scale, nearest, x._data.dtype)
-        shifted = (x._data.to(torch.int64) - zero_point).float()
-        integers = torch.round(shifted * (x._scale / scale)) + nearest
-        return QTensor(integers.clamp(info.min, info.max).to(x._data.dtype), scale, nearest)
+        return operations.add_scalar(x, y)
 
     def mul(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x * y``."""
-        return self._elementwise("mul", ops.mul, x, y)
+        self._check("mul", x, y)
+        return operations.elementwise(ops.mul, x, y, self.scale, self.zero_point)
 
     def mul_scalar(self, x: QTensor, y: float) -> QTensor:
-        """Returns ``x * y`` for a number ``y``, by scaling the scale; a negative one mirrors the integers.
-
-        Raises:
-            ValueError: if the scale times ``y`` is no scale.
-        """
+        """Returns ``x * y`` for a number ``y``, as ``torchq.nn.quantized.operations.mul_scalar``."""
         self._check("mul_scalar", x)
-        info = torch.iinfo(x._data.dtype)
-        if y == 0:
-            return QTensor(torch.zeros_like(x._data), 1.0, 0)
-        scale = x._scale * abs(float(y))
-        check_qparams(scale, x._zero_point, x._data.dtype)
-        if y > 0:
-            return QTensor(x._data.clone(), scale, x._zero_point)
-        mirror = info.max + info.min
-        return QTensor((mirror - x._data.to(torch.int32)).to(x._data.dtype), scale, mirror - x._zero_point)
+        return operations.mul_scalar(x, y)
 
     def cat(self, x: Sequence[QTensor], dim: int = 0) -> QTensor:
         """Returns the tensors of ``x`` joined along ``dim``."""
@@ -158,22 +130,7 @@ class QFunctional(QuantizedOutputModule):
     def matmul(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x @ y``, for vectors, matrices and batches of matrices as ``torch.matmul``."""
         self._check("matmul", x, y)
-        a, b = x._data, y._data
-        if not a.dim() or not b.dim():
-            raise ValueError(
-                f"QFunctional.matmul takes vectors and matrices, got {tuple(a.shape)} and {tuple(b.shape)}"
-            )
-        # A vector is a matrix of one row, or of one column.
-        vectors = [dim for dim, operand in ((-2, a), (-1, b)) if operand.dim() == 1]
-        a, b = (a.unsqueeze(0) if a.dim() == 1 else a), (b.unsqueeze(1) if b.dim() == 1 else b)
-        if a.shape[:-2] != b.shape[:-2]:
-            batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-            a, b = a.expand(*batch, *a.shape[-2:]), b.expand(*batch, *b.shape[-2:])
-        output = (self.scale, self.zero_point)
-        data = ops.matmul(a, x._scale, x._zero_point, b, y._scale, y._zero_point, *output)
-        for dim in vectors:
-            data = data.squeeze(dim)
-        return QTensor(data, *output)
+        return operations.product(x, y, self.scale, self.zero_point)
 
     @classmethod
     def from_float(cls, mod: FloatFunctional) -> "QFunctional":
@@ -188,16 +145,6 @@ class QFunctional(QuantizedOutputModule):
         module = cls()
         module.set_output_qparams(*output_qparams(mod))
         return module
-
-    def _elementwise(
-        self, name: str, op: Callable[..., torch.Tensor], x: QTensor, y: QTensor, **options: bool
-    ) -> QTensor:
-        self._check(name, x, y)
-        a, b = x._data, y._data
-        if a.shape != b.shape:
-            a, b = torch.broadcast_tensors(a, b)
-        output = (self.scale, self.zero_point)
-        return QTensor(op(a, x._scale, x._zero_point, b, y._scale, y._zero_point, *output, **options), *output)
 
     def _check(self, name: str, *inputs: QTensor) -> None:
         for x in inputs:
