@@ -95,6 +95,36 @@ def test_float_form_does_not_observe_operations_with_a_number(name):
     assert not module.activation_post_process.has_data
 
 
+class Doubles(torch.nn.Module):
+    def forward(self, x):
+        self.seen = x
+        return torchq.QTensor(x.int_repr(), 2 * x.q_scale(), x.q_zero_point())
+
+
+@pytest.mark.parametrize("name", ["add", "mul", "cat", "add_relu", "matmul"])
+def test_module_set_as_observer_sees_the_result_and_gives_what_is_returned(name):
+    module, x, y = functional(), quantized(0, 4, 4), quantized(1, 4, 4)
+    arguments = ([x, y],) if name == "cat" else (x, y)
+    plain = getattr(module, name)(*arguments)
+    module.activation_post_process = Doubles()
+    result = getattr(module, name)(*arguments)
+    assert module.activation_post_process.seen.has_qparams_of(plain)
+    assert torch.equal(module.activation_post_process.seen.int_repr(), plain.int_repr())
+    assert result.q_scale() == 2 * plain.q_scale()
+
+
+@pytest.mark.parametrize("name", ["add_scalar", "mul_scalar"])
+def test_module_set_as_observer_does_not_see_operations_with_a_number(name):
+    module = functional()
+    module.activation_post_process = Doubles()
+    getattr(module, name)(quantized(0, 3), 2.0)
+    assert not hasattr(module.activation_post_process, "seen")
+
+
+def test_has_no_observer_to_begin_with():
+    assert not list(functional().children())
+
+
 @pytest.mark.parametrize("name", ["add_scalar", "mul_scalar"])
 def test_result_with_a_number_does_not_share_the_inputs_integers(name):
     x = quantized(0, 30)

