@@ -31,11 +31,11 @@ from torchq.qtensor_wrapping import (  # noqa: F401  (as these are, of what has 
 
 __version__ = "0.1.0"
 
-_LAYER = ("nn", "ns", "quantization")
+_LAYER = ("migrate", "nn", "ns", "quantization")
 
 
 def __getattr__(name: str) -> ModuleType:
-    """Imports ``torchq.nn``, ``torchq.ns`` and ``torchq.quantization`` when they are first asked for."""
+    """Imports the packages above the quantized tensors when they are first asked for."""
     if name in _LAYER:
         return importlib.import_module(f"torchq.{name}")
     raise AttributeError(f"module 'torchq' has no attribute {name!r}")

@@ -17,7 +17,7 @@ from torchq.qtensor import dequantize
 from torchq.qtensor_creation import quantize_per_channel, quantize_per_tensor, quantize_per_tensor_dynamic
 from torchq.quantization.fx.constants import show_constant
 from torchq.quantization.fx.custom_config import ConvertCustomConfig
-from torchq.quantization.fx.graph_module import ObservedGraphModule, QuantizedGraphModule
+from torchq.quantization.fx.graph_module import OUTPUT_QPARAMS, ObservedGraphModule, QuantizedGraphModule
 from torchq.quantization.fx.plan import Plan, Planned
 from torchq.quantization.fx.prepare import is_observer
 from torchq.quantization.fx.support import asks, nodes_in
@@ -86,6 +86,8 @@ class Converting:
         }
         self.names: dict[Node, tuple[str, str]] = {}
         self.counts: Counter[str] = Counter()
+        # Layer that was a function -> the names that its output's qparams would have.
+        self.output_qparams: dict[str, tuple[str, str]] = {}
         # Name of a submodule -> the module that the new model has there.
         self.placed: dict[str, nn.Module] = {}
         # A module and the observer of its result -> what stands for both.
@@ -97,7 +99,9 @@ class Converting:
             self._visit(node)
         self._drop_folded()
         self.graph.lint()
-        return QuantizedGraphModule(self.model, self.graph)
+        made = QuantizedGraphModule(self.model, self.graph)
+        made.meta[OUTPUT_QPARAMS] = self.output_qparams
+        return made
 
     def _drop_folded(self) -> None:
         """Removes what computes a weight that a module holds now."""
@@ -194,7 +198,7 @@ class Converting:
             return self.graph.call_function(quantize_per_tensor_dynamic, (source, observer.dtype, True))
         show_constant(self.model, observer, node.args[0])
         scale, zero_point = observer.calculate_qparams()
-        names = self._names(node)
+        names = self.qparam_names(node)
         if observer.qscheme in (per_tensor_affine, per_tensor_symmetric):
             qparams = self.qparams(node)
             return self.graph.call_function(quantize_per_tensor, (source, *qparams, observer.dtype))
@@ -207,9 +211,9 @@ class Converting:
         """Returns the new nodes with the scale and the zero point that an observer chose for a whole tensor."""
         scale, zero_point = self.observer(node).calculate_qparams()
         values = (scale.item(), int(zero_point.item()))
-        for name, value in zip(self._names(node), values, strict=True):
+        for name, value in zip(self.qparam_names(node), values, strict=True):
             setattr(self.model, name, value)
-        return tuple(self.graph.create_node("get_attr", name) for name in self._names(node))
+        return tuple(self.graph.create_node("get_attr", name) for name in self.qparam_names(node))
 
     def copy(self, node: Node, form: Callable[[Node], Node]) -> Node:
         """Copies a call, its arguments in one form."""
@@ -255,7 +259,7 @@ class Converting:
             return value
         if getattr(observer, "is_dynamic", False):
             return Value(observer=node) if self.reference else value
-        self._names(node)  # every observer counts in them, in the order of the graph
+        self.qparam_names(node)  # every observer counts in them, in the order of the graph
         planned = self.plan.planned.get(source.name)
         if planned is not None and planned.observer == node.name and value.quantized is not None:
             return value
@@ -264,8 +268,8 @@ class Converting:
     def _stays_float(self, node: Node) -> bool:
         return node.name in self.qconfigs and self.qconfigs[node.name] is None
 
-    def _names(self, node: Node) -> tuple[str, str]:
-        """The names of the scale and the zero point of an observer."""
+    def qparam_names(self, node: Node) -> tuple[str, str]:
+        """Returns the names of the attributes that hold the scale and the zero point of an observer."""
         if node not in self.names:
             prefix = self._prefix(node)
             self.names[node] = (self.new_name(f"{prefix}_scale_"), self.new_name(f"{prefix}_zero_point_"))

@@ -15,6 +15,10 @@ from torchq.nn.quantized.state import PlainStateModule
 
 __all__ = ["ObservedGraphModule", "QuantizedGraphModule"]
 
+# In a quantized model's meta: for each layer that was a function, the names that its output's scale and zero point
+# would have as attributes, which is where torch.ao has them.
+OUTPUT_QPARAMS = "output_qparams"
+
 
 class _Named:
     """Stands for a node in what is pickled."""

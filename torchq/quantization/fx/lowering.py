@@ -230,4 +230,6 @@ def _weighted_function(converting: Converting, planned: Planned, root: Node) -> 
     made = converting.call_module(
         root, name, module, (converting.as_quantized(x) if static else converting.as_float(x),)
     )
+    if static:
+        converting.output_qparams[made.target] = converting.qparam_names(converting.nodes[planned.observer])
     return converting.graph.call_function(F.relu, (made,)) if with_relu and not static else made

@@ -1,0 +1,104 @@
+"""States of torch.ao's models."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from torchq.migrate.values import as_qtensor, embedding_rows, is_packed, linear_parameters, weight_and_bias
+from torchq.nn import quantized
+from torchq.nn.quantized import dynamic
+from torchq.nn.quantized.state import QuantizedOutputModule
+from torchq.nn.quantized.weighted import WeightedQuantizedModule, weight_state
+from torchq.qtensor import QTensor
+from torchq.qtensor_packed import PackedQTensor
+from torchq.quantization.fx.graph_module import OUTPUT_QPARAMS, QuantizedGraphModule
+
+# Their qparams are those of their function, and torch.ao saves none.
+_FIXED = (quantized.Sigmoid, quantized.Softmax)
+# torch.ao saves none of these either, which it chose by data.
+_LOST = (quantized.ELU, quantized.PReLU)
+_ONE_DIMENSION = (quantized.Conv1d, quantized.ConvTranspose1d)
+
+
+def convert_state_dict(state_dict: Mapping[str, Any], model: nn.Module) -> dict[str, torch.Tensor]:
+    """Returns the state that a model of torchq has where one of torch.ao has this.
+
+    Args:
+        state_dict: of a model that torch.ao quantized. Its values may be torch's quantized tensors and packed
+            parameters.
+        model: of torchq, prepared and converted as that one was, with any data; in graph mode with torch.ao's own
+            ``BackendConfig``, such as ``get_native_backend_config()``. It is left as it is.
+
+    Raises:
+        TypeError: if a value is none that torchq can hold.
+        ValueError: if the model has modules whose scale torch.ao does not save. ``convert_model`` takes these.
+    """
+    state: dict[str, torch.Tensor] = {}
+    for name, value in state_dict.items():
+        state.update(_entries(name, value))
+    for path, module in model.named_modules():
+        prefix = f"{path}." if path else ""
+        if isinstance(module, _LOST):
+            raise ValueError(
+                f"torch.ao saves no scale of {path!r}, a {type(module).__name__}: migrate the model itself"
+            )
+        if isinstance(module, _FIXED):
+            state.update({prefix + name: value for name, value in module.state_dict().items()})
+        if isinstance(module, WeightedQuantizedModule):
+            _fit(state, prefix, module)
+        if isinstance(module, QuantizedGraphModule):
+            _fit_graph(state, prefix, module)
+    return state
+
+
+def _fit_graph(state: dict[str, torch.Tensor], prefix: str, module: QuantizedGraphModule) -> None:
+    """Gives layers that were functions the scale and zero point that a graph of torch.ao has beside them."""
+    for layer, names in module.meta.get(OUTPUT_QPARAMS, {}).items():
+        for name, attribute in zip(("scale", "zero_point"), names, strict=True):
+            if prefix + attribute in state:
+                state[f"{prefix}{layer}.{name}"] = state.pop(prefix + attribute)
+
+
+def _fit(state: dict[str, torch.Tensor], prefix: str, module: WeightedQuantizedModule) -> None:
+    """Makes the entries of a layer those that torchq's has."""
+    weight = state.get(f"{prefix}weight")
+    if weight is not None and weight.dim() == 4 and isinstance(module, _ONE_DIMENSION):
+        state[f"{prefix}weight"] = weight.squeeze(2)  # packed as an image of height 1
+    if not isinstance(module, QuantizedOutputModule):
+        # torch.ao's dynamic layers save what they inherit and do not use.
+        for name in ("scale", "zero_point"):
+            state.pop(prefix + name, None)
+    if isinstance(module, dynamic.Linear):
+        state[f"{prefix}per_token"] = torch.tensor(False)
+
+
+def _entries(name: str, value: Any) -> dict[str, torch.Tensor]:
+    """Returns what torchq saves for an entry of torch.ao."""
+    prefix = name.rpartition("_packed_params.")[0]
+    if name.endswith("_packed_params.dtype") or value is None:
+        return {}
+    if name.endswith("_packed_params._packed_params"):
+        return _layer_entries(prefix, *linear_parameters(value))
+    if name.endswith("_packed_params._packed_weight"):
+        return _weight_entries(prefix, embedding_rows(value))
+    if is_packed(value):
+        return _layer_entries(f"{name}.", *weight_and_bias(value))
+    if isinstance(value, QTensor) or (isinstance(value, torch.Tensor) and value.is_quantized):
+        return _weight_entries(name.removesuffix("weight"), as_qtensor(value))
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"cannot migrate {name!r}, a {type(value).__name__}")
+    return {name: value}
+
+
+def _layer_entries(prefix: str, weight: torch.Tensor, bias: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    entries = _weight_entries(prefix, as_qtensor(weight))
+    return entries if bias is None else {**entries, f"{prefix}bias": bias}
+
+
+def _weight_entries(prefix: str, weight: QTensor) -> dict[str, torch.Tensor]:
+    entries = weight_state(weight)
+    if isinstance(weight, PackedQTensor):
+        entries["weight"] = weight._packed.view(weight.shape[0], -1)
+    return {prefix + name: value for name, value in entries.items()}
