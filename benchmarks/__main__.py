@@ -5,7 +5,7 @@ import warnings
 
 from rich.console import Console
 
-from benchmarks import conv, harness, kernels, linear, nets, parity
+from benchmarks import conv, harness, kernels, linear, migration, nets, parity
 
 BENCHMARKS = {
     "parity": parity.run,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "linear": linear.run,
     "conv": conv.run,
     "nets": nets.run,
+    "migration": migration.run,
 }
 
 
