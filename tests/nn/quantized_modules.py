@@ -70,6 +70,15 @@ def _others():
     yield "EmbeddingBag", lambda: quantized.EmbeddingBag(10, 6, mode="mean")
     yield "EmbeddingBag-4bit", lambda: quantized.EmbeddingBag(10, 6, dtype=torchq.quint4x2)
     yield "Dropout", quantized.Dropout
+    for dtype in (torchq.qint8, torch.float16):
+        end = "" if dtype is torchq.qint8 else "-float16"
+        yield (
+            f"dynamic.LSTM{end}",
+            functools.partial(dynamic.LSTM, 4, 3, 2, bidirectional=True, dtype=dtype, proj_size=2),
+        )
+        yield f"dynamic.GRU{end}", functools.partial(dynamic.GRU, 4, 3, 2, bias=False, dtype=dtype)
+        for name in ("LSTMCell", "GRUCell", "RNNCell"):
+            yield f"dynamic.{name}{end}", functools.partial(getattr(dynamic, name), 4, 3, dtype=dtype)
 
 
 STATIC = {name: (make, size) for name, make, size in _static()}
@@ -77,9 +86,7 @@ FLOAT = {name: (make, size) for name, make, size in _float()}
 MAKE = {**{name: make for name, (make, _) in {**STATIC, **FLOAT}.items()}, **dict(_others())}
 
 
-def _weight(module, generator, per_channel):
-    axis = 1 if getattr(module, "transposed", False) else 0
-    size = module.weight().shape
+def _weight(size, axis, generator, per_channel):
     integers = torch.randint(-128, 128, size, dtype=torch.int8, generator=generator)
     if not per_channel:
         return torchq.QTensor(integers, 0.1, 2)
@@ -100,15 +107,25 @@ def filled(name, per_channel=True):
         scales = torch.rand(4, generator=generator).double()
         weight = torchq.QTensor(slopes, scales, torch.arange(4), 0) if per_channel else torchq.QTensor(slopes, 0.1, 2)
         module.set_weight(weight)
+    elif isinstance(module, dynamic.RNNBase | dynamic.RNNCellBase):
+        biases = {
+            k: None if b is None else torch.randn(b.shape, generator=generator) for k, b in module.get_bias().items()
+        }
+        weights = {key: _weight(weight.shape, 0, generator, per_channel) for key, weight in module.get_weight().items()}
+        if module.weight_dtype is torch.float16:
+            weights = {key: weight.dequantize() for key, weight in weights.items()}
+        cell = isinstance(module, dynamic.RNNCellBase)
+        module.set_weight_bias({"weight": weights, "bias": biases} if cell else {**weights, **biases})
     elif hasattr(module, "set_weight_bias"):
         bias = None if module.bias() is None else torch.randn(module.bias().shape, generator=generator)
-        module.set_weight_bias(_weight(module, generator, per_channel), bias)
+        axis = 1 if getattr(module, "transposed", False) else 0
+        module.set_weight_bias(_weight(module.weight().shape, axis, generator, per_channel), bias)
     else:
         for buffer in module.buffers():
             buffer.copy_(torch.rand(buffer.shape, generator=generator) + 0.5)
     if hasattr(module, "set_output_qparams"):
         module.set_output_qparams(0.1, -7, torchq.qint8)
-    if hasattr(module, "granularity"):
+    if hasattr(module, "granularity") and getattr(module, "weight_dtype", torchq.qint8) is torchq.qint8:
         module.granularity = "per_token"
     return module
 

@@ -23,17 +23,15 @@ from torchq.quantization import (
     quantization_mappings,
 )
 
-# torchq has no reference modules, and no sparse ones; recurrent ones have a mapping of their own.
+# torchq has no reference modules, and no sparse ones.
 WITHOUT = ("reference", "sparse", "REFERENCE", "SPARSE")
-RECURRENT = {"GRU", "GRUCell", "LSTM", "LSTMCell", "RNNCell"}
 # Trained in one dimension: torch.ao has no quantized counterpart of these.
 OWN = [("Conv1d", "Conv1d"), ("ConvReLU1d", "ConvReLU1d")]
 
 
 def by_name(mapping):
     """Pairs of the names of the types, those that share one included."""
-    pairs = ((kind.__name__, target.__name__) for kind, target in mapping.items())
-    return sorted((name, target) for name, target in pairs if name not in RECURRENT)
+    return sorted((kind.__name__, target.__name__) for kind, target in mapping.items())
 
 
 def test_every_name_is_here(torch_ao):

@@ -32,6 +32,28 @@ def test_row_does_not_depend_on_its_batch_per_token():
     assert torch.equal(model[0](x)[:1], model[0](x[:1]))
 
 
+def test_none_means_every_recurrent_module():
+    kinds = ("LSTM", "GRU", "LSTMCell", "GRUCell", "RNNCell")
+    model = nn.ModuleDict({kind: getattr(nn, kind)(4, 3) for kind in kinds})
+    for options in ({}, {"dtype": torch.float16}):
+        quantized = quantize_dynamic(model, **options)
+        assert [type(module) for module in quantized.values()] == [getattr(dynamic, kind) for kind in kinds]
+        assert all(module.weight_dtype is options.get("dtype", torchq.qint8) for module in quantized.values())
+        assert float_modules(quantized) == {}
+
+
+def test_linear_layer_of_float16_is_an_error_naming_it():
+    with pytest.raises(ValueError, match=r"cannot convert '0': weights must be observed .*, got torch\.float16"):
+        quantize_dynamic(net(), dtype=torch.float16)
+
+
+def test_recurrent_layers_take_the_granularity_too():
+    model = quantize_dynamic(nn.ModuleList([nn.LSTM(4, 3), nn.GRUCell(4, 3)]), granularity="per_token")
+    assert [module.granularity for module in model] == ["per_token"] * 2
+    with pytest.raises(ValueError, match="DynamicQuantizedLSTM quantizes no input, got granularity='per_token'"):
+        quantize_dynamic(nn.LSTM(4, 3), dtype=torch.float16, granularity="per_token")
+
+
 def test_none_means_every_linear():
     model = quantize_dynamic(net())
     assert [type(model[0]), type(model[2][0])] == [dynamic.Linear, dynamic.Linear]
@@ -70,9 +92,9 @@ def test_model_without_linear_is_an_error():
 
 
 def test_type_that_cannot_be_quantized_is_an_error_naming_it():
-    model = nn.ModuleDict({"rnn": nn.LSTM(4, 4), "head": nn.Linear(4, 2)})
-    with pytest.raises(ValueError, match=r"cannot quantize 'rnn' \(LSTM\) dynamically"):
-        quantize_dynamic(model, {nn.Linear, nn.LSTM})
+    model = nn.ModuleDict({"rnn": nn.RNN(4, 4), "head": nn.Linear(4, 2)})
+    with pytest.raises(ValueError, match=r"cannot quantize 'rnn' \(RNN\) dynamically"):
+        quantize_dynamic(model, {nn.Linear, nn.RNN})
 
 
 def test_unknown_name_is_an_error():
@@ -112,7 +134,7 @@ def test_convolutions_are_quantized_if_the_mapping_has_them():
     mapping = {nn.Conv2d: dynamic.Conv2d, nn.ConvTranspose1d: dynamic.ConvTranspose1d}
     quantized = quantize_dynamic(model, set(mapping), mapping=mapping)
     assert [type(module) for module in quantized] == list(mapping.values())
-    with pytest.raises(ValueError, match="granularity='per_token' is for linear layers, got Conv"):
+    with pytest.raises(ValueError, match="granularity='per_token' is for linear and recurrent layers, got Conv"):
         quantize_dynamic(model, set(mapping), mapping=mapping, granularity="per_token")
 
 

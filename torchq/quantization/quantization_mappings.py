@@ -120,6 +120,11 @@ DEFAULT_DYNAMIC_QUANT_MODULE_MAPPINGS: ModuleMapping = {
     qat.dynamic.Linear: quantized.dynamic.Linear,
     _NonDynamicallyQuantizableLinear: quantized.dynamic.Linear,
     intrinsic.LinearReLU: intrinsic_quantized.dynamic.LinearReLU,
+    nn.LSTM: quantized.dynamic.LSTM,
+    nn.GRU: quantized.dynamic.GRU,
+    nn.LSTMCell: quantized.dynamic.LSTMCell,
+    nn.GRUCell: quantized.dynamic.GRUCell,
+    nn.RNNCell: quantized.dynamic.RNNCell,
     nn.EmbeddingBag: quantized.EmbeddingBag,
     nn.Embedding: quantized.Embedding,
 }

@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from torchq.dtypes import QDtype, as_qdtype, qint8, quint4x2, quint8
+from torchq.dtypes import QDtype, from_torch, qint8, quint4x2, quint8
 from torchq.nn.qat import QATModule
 from torchq.nn.quantized import Embedding
 from torchq.quantization.custom_modules import (
@@ -23,6 +24,7 @@ from torchq.quantization.prepare import QConfigDict, device_of, prepare, propaga
 from torchq.quantization.qconfig import (
     QConfig,
     default_dynamic_qconfig,
+    float16_dynamic_qconfig,
     float_qparams_weight_only_qconfig,
     float_qparams_weight_only_qconfig_4bit,
 )
@@ -335,8 +337,10 @@ def quantize_qat(
 
 
 # Which types are quantized dynamically, and how, if that is not said.
-_DYNAMIC_SPECS: dict[QDtype, tuple[tuple[type[nn.Module], ...], QConfig]] = {
-    qint8: ((nn.Linear,), default_dynamic_qconfig),
+_WEIGHTY = (nn.Linear, nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
+_DYNAMIC_SPECS: dict[QDtype | torch.dtype, tuple[tuple[type[nn.Module], ...], QConfig]] = {
+    qint8: (_WEIGHTY, default_dynamic_qconfig),
+    torch.float16: (_WEIGHTY, float16_dynamic_qconfig),
     quint8: ((nn.EmbeddingBag, nn.Embedding), float_qparams_weight_only_qconfig),
     quint4x2: ((nn.EmbeddingBag,), float_qparams_weight_only_qconfig_4bit),
 }
@@ -351,7 +355,7 @@ def quantize_dynamic(
     *,
     granularity: str = "per_tensor",
 ) -> nn.Module:
-    """Replaces linear layers by ones with int8 weights, which quantize their input while they run.
+    """Replaces linear and recurrent layers by ones with int8 weights, which quantize their input while they run.
 
     Embeddings get weights of 8 or 4 bits, and convolutions of the ``mapping`` are as linear layers are. Needs no
     calibration. The model is put into eval mode.
@@ -359,10 +363,11 @@ def quantize_dynamic(
     Args:
         model: float.
         qconfig_spec: which modules: a set of types or qualified names (a name stands for all that is inside), a
-            dictionary of these to qconfigs, or None: every ``nn.Linear`` with ``qint8``, ``nn.EmbeddingBag`` and
+            dictionary of these to qconfigs, or None: every ``nn.Linear``, ``nn.LSTM``, ``nn.GRU``, ``nn.LSTMCell``,
+            ``nn.GRUCell`` and ``nn.RNNCell`` with ``qint8`` or ``torch.float16``, ``nn.EmbeddingBag`` and
             ``nn.Embedding`` with ``quint8``, ``nn.EmbeddingBag`` with ``quint4x2``.
-        dtype: of the weights: ``qint8``; or ``quint8`` or ``quint4x2``, for embeddings. Not used if ``qconfig_spec`` is
-            a dictionary.
+        dtype: of the weights: ``qint8``; ``torch.float16``, for recurrent layers, which then quantize no input; or
+            ``quint8`` or ``quint4x2``, for embeddings. Not used if ``qconfig_spec`` is a dictionary.
         mapping: float types to quantized types; ``get_default_dynamic_quant_module_mappings()`` if None.
         inplace: change ``model`` instead of a copy.
         granularity: over what a layer takes its input's range. ``"per_tensor"`` gives the numbers of torch.ao;
@@ -386,13 +391,13 @@ qscheme=torchq.per_tensor_affine, granularity=per_token)
     if mapping is None:
         mapping = get_default_dynamic_quant_module_mappings()
     if not isinstance(qconfig_spec, dict):
-        if as_qdtype(dtype) not in _DYNAMIC_SPECS:
+        if from_torch(dtype) not in _DYNAMIC_SPECS:
             raise ValueError(f"quantize_dynamic makes weights of {', '.join(map(str, _DYNAMIC_SPECS))}, got {dtype}")
         if isinstance(qconfig_spec, str) or not isinstance(qconfig_spec, Collection | None):
             raise TypeError(
                 f"qconfig_spec must be a set of types or names, a dictionary of them, or None, got {qconfig_spec!r}"
             )
-        types, qconfig = _DYNAMIC_SPECS[as_qdtype(dtype)]
+        types, qconfig = _DYNAMIC_SPECS[from_torch(dtype)]
         qconfig_spec = dict.fromkeys(types if qconfig_spec is None else qconfig_spec, qconfig)
     if not inplace:
         model = copy.deepcopy(model)
@@ -408,7 +413,8 @@ qscheme=torchq.per_tensor_affine, granularity=per_token)
 def _set_granularity(modules: Collection[nn.Module], granularity: str) -> None:
     others = {type(m).__name__ for m in modules if not (hasattr(m, "granularity") or isinstance(m, Embedding))}
     if others:
-        raise ValueError(f"granularity={granularity!r} is for linear layers, got {', '.join(sorted(others))}")
+        names = ", ".join(sorted(others))
+        raise ValueError(f"granularity={granularity!r} is for linear and recurrent layers, got {names}")
     for module in modules:
         if hasattr(module, "granularity"):
             module.granularity = granularity

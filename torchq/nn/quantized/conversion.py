@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from torchq import ops
-from torchq.dtypes import QDtype, as_qdtype, as_qscheme, per_tensor_affine, per_tensor_symmetric, qint8
+from torchq.dtypes import QDtype, as_qdtype, as_qscheme, from_torch, per_tensor_affine, per_tensor_symmetric, qint8
 from torchq.nn.intrinsic import FusedModule
 from torchq.nn.qat import QATModule
 from torchq.qtensor import QTensor
@@ -131,7 +131,7 @@ def quantize_weight(
 def _check_weight_observer(observer: Any, dtypes: tuple[QDtype, ...]) -> None:
     if not hasattr(observer, "calculate_qparams"):
         raise TypeError(f"weights need an observer, the qconfig's weight gives a {type(observer).__name__}")
-    if as_qdtype(observer.dtype) not in dtypes:
+    if from_torch(observer.dtype) not in dtypes:
         allowed = " or ".join(map(str, dtypes))
         raise ValueError(f"weights must be observed with dtype {allowed}, got {observer.dtype}")
 

@@ -9,5 +9,23 @@ from torchq.nn.quantized.dynamic.conv import (
     ConvTranspose3d,
 )
 from torchq.nn.quantized.dynamic.linear import Linear
+from torchq.nn.quantized.dynamic.rnn import GRU, LSTM
+from torchq.nn.quantized.dynamic.rnn_base import RNNBase
+from torchq.nn.quantized.dynamic.rnn_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 
-__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Linear"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "GRUCell",
+    "LSTMCell",
+    "Linear",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
+]

@@ -9,14 +9,13 @@ from torchq import ops
 from torchq.dtypes import as_qdtype, qint8
 from torchq.nn import qat
 from torchq.nn.quantized.conversion import quantized_weight_bias, weighted_part
+from torchq.nn.quantized.dynamic.granularity import GranularModule
 from torchq.nn.quantized.inputs import float_input_error
 from torchq.nn.quantized.weighted import WeightedQuantizedModule
 from torchq.qtensor import QTensor
 
-_GRANULARITIES = ("per_tensor", "per_token")
 
-
-class Linear(WeightedQuantizedModule):
+class Linear(GranularModule, WeightedQuantizedModule):
     """Applies ``y = x W^T + b`` to float tensors, with int8 weights and inputs quantized on the fly.
 
     ``granularity`` says over what the input's minimum and maximum are taken:
@@ -62,17 +61,6 @@ class Linear(WeightedQuantizedModule):
         self.out_features = out_features
         self.granularity = granularity
 
-    @property
-    def granularity(self) -> str:
-        """Over what the input's range is taken."""
-        return _GRANULARITIES[self._per_token]
-
-    @granularity.setter
-    def granularity(self, value: str) -> None:
-        if value not in _GRANULARITIES:
-            raise ValueError(f"granularity must be 'per_tensor' or 'per_token', got {value!r}")
-        self._per_token = value == "per_token"
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Returns the layer's output.
 
@@ -103,16 +91,6 @@ class Linear(WeightedQuantizedModule):
             self._relu,
         )
         return output if x.dtype is torch.float32 else output.to(x.dtype)
-
-    def _state(self) -> dict[str, torch.Tensor]:
-        return {**super()._state(), "per_token": torch.tensor(self._per_token)}
-
-    def _set_state(self, state: dict[str, torch.Tensor]) -> None:
-        per_token = state["per_token"]
-        if per_token.dtype is not torch.bool:
-            raise TypeError(f"per_token must be torch.bool, got {per_token.dtype}")
-        super()._set_state(state)
-        self._per_token = per_token.item()
 
     @classmethod
     def from_float(cls, mod: nn.Module) -> "Linear":

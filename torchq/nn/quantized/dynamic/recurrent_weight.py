@@ -1,0 +1,107 @@
+"""The weights of recurrent modules: packed int8, or float16."""
+
+import torch
+
+from torchq.nn.quantized.state import PlainStateModule
+from torchq.nn.quantized.weighted import WeightedQuantizedModule
+from torchq.qtensor import QTensor
+
+_FLOAT16_MAX = torch.finfo(torch.float16).max
+
+
+class Int8Weight(WeightedQuantizedModule):
+    """One packed weight and its bias.
+
+    State: that of ``WeightedQuantizedModule``.
+
+    Args:
+        label: what messages call it.
+        size: ``(out, in)``.
+        bias: whether there is one.
+    """
+
+    def __init__(self, label: str, size: tuple[int, int], bias: bool) -> None:
+        self._label = label
+        super().__init__(size, bias)
+
+    def operands(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Returns what operators take: the packed weight, a scale per row, the bias."""
+        buffers = self._buffers
+        return buffers["_packed_weight"], buffers["_weight_scales"], buffers["_bias"]
+
+    def _get_name(self) -> str:
+        return self._label
+
+
+class Float16Weight(PlainStateModule):
+    """One weight kept in float16, and its bias in float32.
+
+    State: ``weight`` and, if there is one, ``bias``.
+
+    Args:
+        label: what messages call it.
+        size: ``(out, in)``.
+        bias: whether there is one.
+    """
+
+    _weight: torch.Tensor
+    _bias: torch.Tensor | None
+
+    def __init__(self, label: str, size: tuple[int, int], bias: bool) -> None:
+        super().__init__()
+        self._label = label
+        self._size = size
+        self.set_weight_bias(torch.zeros(size), torch.zeros(size[0]) if bias else None)
+
+    def weight(self) -> torch.Tensor:
+        """Returns a copy of the weight, float16."""
+        return self._weight.clone()
+
+    def bias(self) -> torch.Tensor | None:
+        """Returns a copy of the bias, float32, or None."""
+        return None if self._bias is None else self._bias.clone()
+
+    def set_weight_bias(self, w: torch.Tensor, b: torch.Tensor | None) -> None:
+        """Copies a weight, rounded to float16, and a bias.
+
+        Args:
+            w: float ``[out, in]``.
+            b: float ``[out]``, or None.
+
+        Raises:
+            TypeError: if ``w`` is no float tensor.
+            ValueError: if a shape does not fit, or a value is beyond float16.
+        """
+        if not isinstance(w, torch.Tensor) or isinstance(w, QTensor) or not w.is_floating_point():
+            given = w.dtype if type(w) is torch.Tensor else f"a {type(w).__name__}"
+            raise TypeError(f"{self._label} takes a float tensor as weight, got {given}")
+        if tuple(w.shape) != self._size:
+            raise ValueError(f"{self._label} takes a weight of shape {self._size}, got {tuple(w.shape)}")
+        if b is not None and tuple(b.shape) != self._size[:1]:
+            raise ValueError(f"{self._label} takes a bias of shape {self._size[:1]}, got {tuple(b.shape)}")
+        if w.numel() and not w.detach().abs().max() <= _FLOAT16_MAX:
+            raise ValueError(
+                f"{self._label} takes a weight that float16 can hold, up to {_FLOAT16_MAX}, got values up to "
+                f"{w.detach().abs().max().item()}"
+            )
+        self.register_buffer("_weight", w.detach().to(torch.float16, copy=True), persistent=False)
+        bias = None if b is None else b.detach().to(torch.float32, copy=True)
+        self.register_buffer("_bias", bias, persistent=False)
+
+    def operands(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Returns the weight, widened to float32, and the bias."""
+        return self._weight.float(), self._bias
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        bias = {} if self._bias is None else {"bias": self._bias.clone()}
+        return {**super()._state(), "weight": self._weight.clone(), **bias}
+
+    def _set_state(self, state: dict[str, torch.Tensor]) -> None:
+        if state["weight"].dtype is not torch.float16:
+            raise TypeError(f"weight must be torch.float16, got {state['weight'].dtype}")
+        super()._set_state(state)
+        device, bias = self._weight.device, state.get("bias")
+        self.set_weight_bias(state["weight"].to(device), None if bias is None else bias.to(device))
+
+    def _get_name(self) -> str:
+        return self._label
