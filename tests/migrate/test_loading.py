@@ -10,6 +10,7 @@ from torch import nn
 
 import torchq.quantization
 from migrate import there
+from migrate.compare import assert_same_states
 from quantization.fx import nets
 from torchq import migrate
 from torchq.nn import quantized
@@ -78,6 +79,15 @@ def test_fills_a_model_with_a_saved_state(eager):
 def test_fills_a_model_of_graph_mode_with_a_saved_state(graph):
     x, model = nets.inputs(nets.Perceptron, 9), another_graph()
     assert_same(migrate.load(saved(graph.state_dict()), model)(x), graph(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.qint8, torch.float16], ids=["qint8", "float16"])
+@pytest.mark.parametrize("name", there.RECURRENT)
+def test_fills_a_recurrent_model_with_a_saved_state(torch_ao, name, dtype):
+    theirs, x = there.recurrent(torch_ao, name, dtype), torch.randn(there.RECURRENT[name][1])
+    model = there.recurrent(torchq.quantization, name, dtype, seed=5)
+    assert_same_states(migrate.load(saved(theirs.state_dict()), model)(x), theirs(x))
+    assert_same_states(migrate.load(saved(theirs))(x), theirs(x))
 
 
 def test_file_may_be_a_path(eager, tmp_path):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from migrate import there
-from migrate.compare import assert_same, here
+from migrate.compare import assert_same, assert_same_states, here
 from nn.float_modules import CASES
 from torchq import migrate
 from torchq.migrate.values import as_qtensor
@@ -47,6 +47,15 @@ def test_weight_has_the_same_integers_and_qparams(name):
     assert ours.qscheme() is expected.qscheme()
     assert torch.equal(ours.int_repr(), expected.int_repr())
     assert torch.equal(ours.dequantize(), expected.dequantize())
+
+
+@pytest.mark.parametrize("dtype", [torch.qint8, torch.float16], ids=["qint8", "float16"])
+@pytest.mark.parametrize("name", there.RECURRENT)
+def test_recurrent_module_gives_the_same_states(torch_ao, name, dtype):
+    theirs = there.recurrent(torch_ao, name, dtype)
+    ours, x = migrate.convert_model(theirs), torch.randn(there.RECURRENT[name][1])
+    assert type(ours[0]) is getattr(quantized.dynamic, name)
+    assert_same_states(ours(x), theirs(x))
 
 
 # Their results differ: torch.ao's are rounded to the scale of the input. docs/numerics.md, Beside torch.ao.

@@ -123,3 +123,20 @@ DIRECT = {
     },
 }
 DYNAMIC_CONVS = [f"{kind}{dims}d" for kind in ("Conv", "ConvTranspose") for dims in (1, 2, 3)]
+
+# Recurrent layers and cells, and sizes of their inputs.
+RECURRENT = {
+    "LSTM": (lambda: nn.LSTM(6, 5, 2, bidirectional=True), (7, 3, 6)),
+    "GRU": (lambda: nn.GRU(6, 5, 2, batch_first=True), (3, 7, 6)),
+    "LSTMCell": (lambda: nn.LSTMCell(6, 5), (3, 6)),
+    "GRUCell": (lambda: nn.GRUCell(6, 5), (3, 6)),
+    "RNNCell": (lambda: nn.RNNCell(6, 5, nonlinearity="relu"), (3, 6)),
+}
+
+
+def recurrent(quantization, name, dtype, seed=0):
+    """One of these, with another module around it, quantized by torch.ao or torchq."""
+    torch.manual_seed(seed)
+    make, _ = RECURRENT[name]
+    model = nn.Sequential(make())
+    return quantization.quantize_dynamic(model, {type(model[0])}, dtype=dtype)

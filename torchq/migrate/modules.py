@@ -8,7 +8,7 @@ from torch import nn
 
 from torchq.dtypes import as_qdtype
 from torchq.migrate.names import counterpart, find, is_torch_ao
-from torchq.migrate.values import as_qtensor, embedding_rows, linear_parameters
+from torchq.migrate.values import as_qtensor, cell_parameters, embedding_rows, linear_parameters
 from torchq.nn import intrinsic, quantized
 from torchq.nn.intrinsic import quantized as intrinsic_quantized
 from torchq.nn.quantized import dynamic
@@ -18,6 +18,7 @@ Builder = Callable[[nn.Module, type], nn.Module]
 
 _CONVOLUTION = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation")
 
+_RECURRENT = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
 # Float containers, which stay where a model was not quantized.
 _FUSED = (
     "BNReLU2d",
@@ -175,6 +176,28 @@ def _functional(module: nn.Module, cls: type) -> nn.Module:
     return made
 
 
+def _recurrent(module: nn.Module, cls: type) -> nn.Module:
+    arguments = _arguments(module, (*_RECURRENT, "dtype"))
+    made = cls(module.input_size, module.hidden_size, **arguments)
+    given = {}
+    for suffix, cell in zip(made.suffixes(), module._all_weight_values, strict=True):
+        for name, (weight, bias) in cell_parameters(cell.param).items():
+            given |= {f"weight_{name}_{suffix}": weight, f"bias_{name}_{suffix}": bias if module.bias else None}
+    made.set_weight_bias(given)
+    return made
+
+
+def _cell(module: nn.Module, cls: type) -> nn.Module:
+    nonlinearity = {"nonlinearity": module.nonlinearity} if cls is dynamic.RNNCell else {}
+    made = cls(module.input_size, module.hidden_size, module.bias, dtype=module.weight_dtype, **nonlinearity)
+    # What is packed counts: the attributes for biases are those of a new cell.
+    packed = {name: linear_parameters(getattr(module, f"_packed_weight_{name}")) for name in ("ih", "hh")}
+    weights = {f"weight_{name}": weight for name, (weight, _) in packed.items()}
+    biases = {f"bias_{name}": bias for name, (_, bias) in packed.items()}
+    made.set_weight_bias({"weight": weights, "bias": biases})
+    return made
+
+
 def _fused(module: nn.Module, cls: type) -> nn.Module:
     return cls(*module.children())
 
@@ -196,6 +219,8 @@ _BUILDERS: dict[type[nn.Module], Builder] = {
     **dict.fromkeys((intrinsic_quantized.ConvAdd2d, intrinsic_quantized.ConvAddReLU2d), _static_convolution),
     **dict.fromkeys((dynamic.Conv1d, dynamic.Conv2d, dynamic.Conv3d), _convolution),
     **dict.fromkeys((dynamic.ConvTranspose1d, dynamic.ConvTranspose2d, dynamic.ConvTranspose3d), _convolution),
+    **dict.fromkeys((dynamic.LSTM, dynamic.GRU), _recurrent),
+    **dict.fromkeys((dynamic.LSTMCell, dynamic.GRUCell, dynamic.RNNCell), _cell),
     **dict.fromkeys((quantized.Embedding, quantized.EmbeddingBag), _embedding),
     **dict.fromkeys((quantized.BatchNorm2d, quantized.BatchNorm3d), _batch_norm),
     **dict.fromkeys((intrinsic_quantized.BNReLU2d, intrinsic_quantized.BNReLU3d), _batch_norm),

@@ -6,9 +6,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchq.migrate.values import as_qtensor, embedding_rows, is_packed, linear_parameters, weight_and_bias
+from torchq.migrate.values import (
+    as_qtensor,
+    cell_parameters,
+    embedding_rows,
+    is_packed,
+    linear_parameters,
+    weight_and_bias,
+)
 from torchq.nn import quantized
-from torchq.nn.quantized import dynamic
+from torchq.nn.quantized.dynamic.granularity import GranularModule
+from torchq.nn.quantized.dynamic.recurrent import RecurrentModule
+from torchq.nn.quantized.dynamic.rnn_base import RNNBase
 from torchq.nn.quantized.state import QuantizedOutputModule
 from torchq.nn.quantized.weighted import WeightedQuantizedModule, weight_state
 from torchq.qtensor import QTensor
@@ -19,6 +28,8 @@ from torchq.quantization.fx.graph_module import OUTPUT_QPARAMS, QuantizedGraphMo
 _FIXED = (quantized.Sigmoid, quantized.Softmax)
 # torch.ao saves none of these either, which it chose by data.
 _LOST = (quantized.ELU, quantized.PReLU)
+# In the names of the layers of an LSTM or GRU.
+_CELL = "_all_weight_values."
 _ONE_DIMENSION = (quantized.Conv1d, quantized.ConvTranspose1d)
 
 
@@ -35,9 +46,9 @@ def convert_state_dict(state_dict: Mapping[str, Any], model: nn.Module) -> dict[
         TypeError: if a value is none that torchq can hold.
         ValueError: if the model has modules whose scale torch.ao does not save. ``convert_model`` takes these.
     """
-    state: dict[str, torch.Tensor] = {}
+    state: dict[str, Any] = {}
     for name, value in state_dict.items():
-        state.update(_entries(name, value))
+        state.update({name: value} if _CELL in name else _entries(name, value))
     for path, module in model.named_modules():
         prefix = f"{path}." if path else ""
         if isinstance(module, _LOST):
@@ -48,9 +59,25 @@ def convert_state_dict(state_dict: Mapping[str, Any], model: nn.Module) -> dict[
             state.update({prefix + name: value for name, value in module.state_dict().items()})
         if isinstance(module, WeightedQuantizedModule):
             _fit(state, prefix, module)
+        if isinstance(module, RecurrentModule):
+            _fit_recurrent(state, prefix, module)
         if isinstance(module, QuantizedGraphModule):
             _fit_graph(state, prefix, module)
+        if isinstance(module, GranularModule):
+            state[f"{prefix}per_token"] = torch.tensor(False)
     return state
+
+
+def _fit_recurrent(state: dict[str, Any], prefix: str, module: RecurrentModule) -> None:
+    """Makes the entries of recurrent layers and cells those that torchq's have."""
+    if not isinstance(module, RNNBase):
+        for name in [name for name in state if name.startswith(f"{prefix}_packed_weight_")]:
+            state[name.replace("_packed_weight_", "", 1)] = state.pop(name)
+        return
+    for index, suffix in enumerate(module.suffixes()):
+        packed = state.pop(f"{prefix}{_CELL}{index}.param", None)
+        for name, parameters in ({} if packed is None else cell_parameters(packed)).items():
+            state.update(_layer_entries(f"{prefix}{name}_{suffix}.", *parameters))
 
 
 def _fit_graph(state: dict[str, torch.Tensor], prefix: str, module: QuantizedGraphModule) -> None:
@@ -70,8 +97,6 @@ def _fit(state: dict[str, torch.Tensor], prefix: str, module: WeightedQuantizedM
         # torch.ao's dynamic layers save what they inherit and do not use.
         for name in ("scale", "zero_point"):
             state.pop(prefix + name, None)
-    if isinstance(module, dynamic.Linear):
-        state[f"{prefix}per_token"] = torch.tensor(False)
 
 
 def _entries(name: str, value: Any) -> dict[str, torch.Tensor]:
@@ -93,7 +118,8 @@ def _entries(name: str, value: Any) -> dict[str, torch.Tensor]:
 
 
 def _layer_entries(prefix: str, weight: torch.Tensor, bias: torch.Tensor | None) -> dict[str, torch.Tensor]:
-    entries = _weight_entries(prefix, as_qtensor(weight))
+    halved = not isinstance(weight, QTensor)
+    entries = {f"{prefix}weight": weight.half()} if halved else _weight_entries(prefix, weight)
     return entries if bias is None else {**entries, f"{prefix}bias": bias}
 
 

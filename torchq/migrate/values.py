@@ -80,6 +80,19 @@ def weight_and_bias(packed: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
     return convolution_parameters(packed)[:2] if "Conv" in packed.__getstate__()[1] else linear_parameters(packed)
 
 
+def cell_parameters(packed: Any) -> dict[str, tuple[torch.Tensor, torch.Tensor | None]]:
+    """Returns weight and bias of a packed layer and direction of an LSTM or GRU, for its input (ih) and its state (hh).
+
+    Raises:
+        ValueError: if it quantizes its input in 8 bits.
+    """
+    kind, biases, _, options, layers = _state(packed)
+    if kind == "quantized_dynamic" and options != [1]:
+        raise ValueError("it quantizes inputs in 8 bits; torchq's recurrent layers do so in 7")
+    weights, own = zip(*map(linear_parameters, layers), strict=True)
+    return dict(zip(("ih", "hh"), zip(weights, biases or own, strict=True), strict=True))
+
+
 def embedding_rows(packed: Any) -> QTensor:
     """Returns the rows of a packed embedding, or of a quantized tensor."""
     return as_qtensor(_state(packed)[1][0] if is_packed(packed) else packed)

@@ -87,15 +87,15 @@ class RNNBase(RecurrentModule):
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
 
-    def _suffixes(self) -> list[str]:
-        """What the names of the weights of a layer and direction end with, in order."""
+    def suffixes(self) -> list[str]:
+        """Returns what the names of the weights of each layer and direction end with, as ``l0`` and ``l0_reverse``."""
         ends = ("", "_reverse")[: self._directions]
         return [f"l{layer}{end}" for layer in range(self.num_layers) for end in ends]
 
     def _weight_sizes(self) -> dict[str, tuple[int, int]]:
         rows, width = _GATES[self.mode] * self.hidden_size, self.proj_size or self.hidden_size
         sizes = {}
-        for suffix in self._suffixes():
+        for suffix in self.suffixes():
             first = suffix.startswith("l0")
             sizes[f"ih_{suffix}"] = (rows, self.input_size if first else width * self._directions)
             sizes[f"hh_{suffix}"] = (rows, width)
@@ -175,7 +175,7 @@ class RNNBase(RecurrentModule):
     def _int8(self, x: torch.Tensor, states: States, batch_sizes: BatchSizes) -> tuple[torch.Tensor, States]:
         sizes = [] if batch_sizes is None else batch_sizes.tolist()
         last: list[States] = []
-        suffixes = self._suffixes()
+        suffixes = self.suffixes()
         for layer in range(self.num_layers):
             outputs = []
             for suffix in suffixes[layer * self._directions : (layer + 1) * self._directions]:
@@ -190,7 +190,7 @@ class RNNBase(RecurrentModule):
 
     def _float16(self, x: torch.Tensor, states: States, batch_sizes: BatchSizes) -> tuple[torch.Tensor, States]:
         flat = []
-        for suffix in self._suffixes():
+        for suffix in self.suffixes():
             ih, hh = (self._weight(f"{which}_{suffix}").operands() for which in ("ih", "hh"))
             flat += [ih[0], hh[0], *([ih[1], hh[1]] if self.bias else [])]
             flat += [self._weight(f"hr_{suffix}").operands()[0]] if self.proj_size else []
