@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,8 +59,8 @@ q = torch.quantize_per_tensor(torch.randn(8), 0.1, 0, torch.qint8)
 def test_migration_command_turns_a_torch_ao_script_into_a_torchq_script(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(TORCH_AO_SCRIPT)
-    (command,) = re.findall(r"^    (sed .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    (command,) = re.findall(r"^    python (-m torchq.migrate) PATH$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    subprocess.run([sys.executable, *command.split(), str(script), "--yes"], cwd=ROOT, check=True)
     assert "torch.ao" not in script.read_text()
     namespace: dict[str, object] = {}
     exec(script.read_text(), namespace)

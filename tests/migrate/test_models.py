@@ -52,6 +52,18 @@ def test_float_parameters_are_copies():
     assert migrated[0].weight is not model[0].weight
 
 
+def test_wrapper_becomes_torchqs(torch_ao):
+    torch.manual_seed(0)
+    model = torch_ao.QuantWrapper(nn.Linear(4, 3)).eval()
+    model.qconfig = torch_ao.get_default_qconfig("fbgemm")
+    prepared, x = torch_ao.prepare(model), torch.randn(5, 4)
+    prepared(x)
+    theirs = torch_ao.convert(prepared)
+    migrated = migrate.convert_model(theirs)
+    assert type(migrated) is torchq.quantization.QuantWrapper
+    assert torch.equal(migrated(x), theirs(x))
+
+
 def test_hooks_stay():
     layer, seen = torch.ao.nn.quantized.ReLU6(), []
     layer.register_forward_hook(lambda module, args, result: seen.append(type(module)))

@@ -6,7 +6,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from torchq.migrate.graphs import convert_graph
-from torchq.migrate.modules import converted
+from torchq.migrate.modules import converted, converted_container, is_container
 
 
 def convert_model(model: nn.Module) -> nn.Module:
@@ -35,7 +35,12 @@ def _convert(module: nn.Module, name: str, done: dict[int, nn.Module]) -> None:
     if made is None:
         for child_name, child in module.named_children():
             _convert(child, f"{name}.{child_name}" if name else child_name, done)
-        if not isinstance(module, GraphModule):
+        # Not named_children: a child may have two names.
+        children = copy.deepcopy(module._modules, done)
+        if isinstance(module, GraphModule):
+            made = convert_graph(module, children)
+        elif is_container(module):
+            made = converted_container(module, children)
+        else:
             return
-        made = convert_graph(module, copy.deepcopy(dict(module.named_children()), done))
     done[id(module)] = made

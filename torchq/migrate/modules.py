@@ -12,7 +12,7 @@ from torchq.migrate.values import as_qtensor, cell_parameters, embedding_rows, l
 from torchq.nn import intrinsic, quantized
 from torchq.nn.intrinsic import quantized as intrinsic_quantized
 from torchq.nn.quantized import dynamic
-from torchq.quantization import DeQuantStub, QuantStub
+from torchq.quantization import DeQuantStub, QuantStub, QuantWrapper
 
 Builder = Callable[[nn.Module, type], nn.Module]
 
@@ -37,8 +37,25 @@ def class_path(module: nn.Module) -> str:
     return f"{type(module).__module__}.{type(module).__qualname__}"
 
 
+def is_container(module: nn.Module) -> bool:
+    """Whether a module is one of torch.ao that has no weights of its own, but modules in it."""
+    return _counterpart(module) in _CONTAINERS
+
+
+def converted_container(module: nn.Module, children: dict[str, nn.Module]) -> nn.Module:
+    """Returns torchq's module for a container, with other modules in it.
+
+    Args:
+        module: ``is_container``.
+        children: by name; converted.
+    """
+    made = _CONTAINERS[_counterpart(module)](module)
+    made._modules.update(children)
+    return _with_hooks(made, module)
+
+
 def converted(module: nn.Module, name: str) -> nn.Module | None:
-    """Returns torchq's module for one of torch.ao, or None for any other module.
+    """Returns torchq's module for one of torch.ao, or None for a container and any other module.
 
     Args:
         module: quantized, or float without an observer; or a stand-in for one.
@@ -48,19 +65,27 @@ def converted(module: nn.Module, name: str) -> nn.Module | None:
         ValueError: if torchq has no such module, or it cannot hold what this one has.
     """
     path = class_path(module)
-    if not is_torch_ao(path):
+    if not is_torch_ao(path) or is_container(module):
         return None
-    cls = find(counterpart(path) or "")
+    cls = _counterpart(module)
     if cls is None or (build := _BUILDERS.get(cls)) is None:
         raise ValueError(f"cannot migrate {name!r}: torchq has no quantized module for {path}")
     try:
         made = build(module, cls)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"cannot migrate {name!r}, a {path}: {error}") from error
-    made.train(module.training)
+    return _with_hooks(made, module)
+
+
+def _counterpart(module: nn.Module) -> type[nn.Module] | None:
+    name = counterpart(class_path(module))
+    return None if name is None else find(name)
+
+
+def _with_hooks(made: nn.Module, module: nn.Module) -> nn.Module:
     for hooks in ("_forward_hooks", "_forward_pre_hooks"):
         getattr(made, hooks).update(getattr(module, hooks))
-    return made
+    return made.train(module.training)
 
 
 def _number(value: Any) -> Any:
@@ -239,4 +264,9 @@ _BUILDERS: dict[type[nn.Module], Builder] = {
     quantized.Dropout: _made_with("p", "inplace"),
     **dict.fromkeys((quantized.DeQuantize, quantized.FloatFunctional, QuantStub, DeQuantStub), _made_with()),
     **dict.fromkeys((getattr(intrinsic, name) for name in _FUSED), _fused),
+}
+
+# Those that are what is in them, and how an empty one is made.
+_CONTAINERS: dict[type[nn.Module], Callable[[nn.Module], nn.Module]] = {
+    QuantWrapper: lambda _: QuantWrapper(nn.Module())
 }
