@@ -75,6 +75,11 @@ class Prepared:
             activation=flow.HistogramObserver.with_args(reduce_range=reduce_range),
             weight=flow.default_per_channel_weight_observer,
         )
+        if flow is ao:  # which has no scale per channel for transposed convolutions
+            per_tensor = flow.QConfig(activation=model.qconfig.activation, weight=flow.default_weight_observer)
+            for module in model.modules():
+                if isinstance(module, nn.ConvTranspose2d):
+                    module.qconfig = per_tensor
         prepared = flow.prepare(model)
         with torch.no_grad():
             for x in self.calibration:
@@ -105,7 +110,8 @@ class Prepared:
             torch.onnx.export(
                 self.float, (self.x,), exported, input_names=["x"], output_names=["y"], dynamo=False, opset_version=17
             )
-            quant_pre_process(exported, prepared)
+            # Symbolic shapes fail on an LSTM, and quantize_dynamic needs none.
+            quant_pre_process(exported, prepared, skip_symbolic_shape=self.network.dynamic)
             if self.network.dynamic:
                 quantize_dynamic(prepared, quantized, per_channel=True, weight_type=QuantType.QInt8)
             else:
