@@ -31,7 +31,7 @@ from torchq.qtensor_wrapping import (  # noqa: F401  (as these are, of what has 
 
 __version__ = "0.1.0"
 
-_LAYER = ("migrate", "nn", "ns", "quantization")
+_LAYER = ("migrate", "nn", "ns", "quantization", "quantized")
 
 
 def __getattr__(name: str) -> ModuleType:

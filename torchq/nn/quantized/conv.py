@@ -56,10 +56,10 @@ class StaticConv(ConvModule, StaticQuantizedModule):
             raise input_error(self._get_name(), input, self._shape())
 
     def _operator(self, input: QTensor, *residual: Any) -> torch.Tensor:
-        weight = (self._packed_weight, self._weight_scales, self._bias)
         output = (self.scale, self.zero_point, self._output_storage, self._relu)
         window = (self._window, self._transposed)
-        return ops.convolution(input._data, input._scale, input._zero_point, *weight, *window, *output, *residual)
+        qparams, weight = (input._scale, input._zero_point), self._operands()
+        return ops.convolution(input._data, *qparams, *weight, *window, *output, *residual)
 
     @classmethod
     def from_float(cls, mod: nn.Module) -> "StaticConv":

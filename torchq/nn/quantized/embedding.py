@@ -276,32 +276,9 @@ class EmbeddingBag(Embedding):
             RuntimeError: if indices or offsets are no such integers, an index is no row, or means have weights.
             ValueError: if shapes do not fit.
         """
-        offsets = self._offsets(indices, offsets)
-        indices = indices.reshape(-1)
-        if per_sample_weights is not None:
-            per_sample_weights = per_sample_weights.reshape(-1)
-        counted = None if self.padding_idx is None else indices != self.padding_idx % self.num_embeddings
-        if compressed_indices_mapping is not None:
-            indices = compressed_indices_mapping[indices.long()]
-            counted = indices >= 0 if counted is None else counted & (indices >= 0)
-        if counted is not None:
-            offsets = nn.functional.pad(counted.cumsum(0), (1, 0))[offsets.long()]
-            indices = indices[counted]
-            per_sample_weights = None if per_sample_weights is None else per_sample_weights[counted]
-        mode = _SUM if self.mode == "sum" else _MEAN
-        return ops.embedding_bag(self._packed_weight, self._bits, indices, offsets, per_sample_weights, mode)
-
-    def _offsets(self, indices: torch.Tensor, offsets: torch.Tensor | None) -> torch.Tensor:
-        """Returns where each bag begins, and the number of indices."""
-        if indices.dim() == 2 and offsets is None:
-            return torch.arange(indices.size(0) + 1, device=indices.device) * indices.size(1)
-        if indices.dim() != 1 or offsets is None or offsets.dim() != 1:
-            given = "None" if offsets is None else tuple(offsets.shape)
-            raise ValueError(
-                f"{self._get_name()} takes indices of shape [bags, n], or [n] with offsets [bags], got "
-                f"{tuple(indices.shape)} with {given}"
-            )
-        return offsets if self.include_last_offset else nn.functional.pad(offsets, (0, 1), value=indices.numel())
+        rows, mode = (self._packed_weight, self._bits), _SUM if self.mode == "sum" else _MEAN
+        which = (per_sample_weights, compressed_indices_mapping, mode, self.include_last_offset, self.padding_idx)
+        return bags_of_rows(self._get_name(), *rows, indices, offsets, *which)
 
     @classmethod
     def _like(cls, mod: nn.Module, dtype: QDtype) -> "EmbeddingBag":
@@ -311,3 +288,59 @@ class EmbeddingBag(Embedding):
 
     def _get_name(self) -> str:
         return "QuantizedEmbeddingBag"
+
+
+def bags_of_rows(
+    name: str,
+    rows: torch.Tensor,
+    bits: int,
+    indices: torch.Tensor,
+    offsets: torch.Tensor | None,
+    per_sample_weights: torch.Tensor | None,
+    compressed_indices_mapping: torch.Tensor | None,
+    mode: int,
+    include_last_offset: bool,
+    padding_idx: int | None = None,
+) -> torch.Tensor:
+    """Returns the sum, or the mean, of each bag of rows; arguments are those of ``EmbeddingBag``.
+
+    Args:
+        name: for messages.
+        rows: as ``torchq.ops.embedding_bag`` takes them.
+        bits: of the integers.
+        indices: see ``EmbeddingBag.forward``, as the next three.
+        offsets: where each bag begins.
+        per_sample_weights: by which the rows are multiplied.
+        compressed_indices_mapping: the row of each index.
+        mode: 0 for sums, 1 for means.
+        include_last_offset: see ``EmbeddingBag``.
+        padding_idx: likewise.
+    """
+    offsets = _all_offsets(name, indices, offsets, include_last_offset)
+    indices = indices.reshape(-1)
+    if per_sample_weights is not None:
+        per_sample_weights = per_sample_weights.reshape(-1)
+    counted = None if padding_idx is None else indices != padding_idx % rows.size(0)
+    if compressed_indices_mapping is not None:
+        indices = compressed_indices_mapping[indices.long()]
+        counted = indices >= 0 if counted is None else counted & (indices >= 0)
+    if counted is not None:
+        offsets = nn.functional.pad(counted.cumsum(0), (1, 0))[offsets.long()]
+        indices = indices[counted]
+        per_sample_weights = None if per_sample_weights is None else per_sample_weights[counted]
+    return ops.embedding_bag(rows, bits, indices, offsets, per_sample_weights, mode)
+
+
+def _all_offsets(
+    name: str, indices: torch.Tensor, offsets: torch.Tensor | None, include_last_offset: bool
+) -> torch.Tensor:
+    """Returns where each bag begins, and the number of indices."""
+    if indices.dim() == 2 and offsets is None:
+        return torch.arange(indices.size(0) + 1, device=indices.device) * indices.size(1)
+    if indices.dim() != 1 or offsets is None or offsets.dim() != 1:
+        given = "None" if offsets is None else tuple(offsets.shape)
+        raise ValueError(
+            f"{name} takes indices of shape [bags, n], or [n] with offsets [bags], got {tuple(indices.shape)} with "
+            f"{given}"
+        )
+    return offsets if include_last_offset else nn.functional.pad(offsets, (0, 1), value=indices.numel())

@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from torchq import ops
-from torchq.nn.quantized import operations
 from torchq.nn.quantized.conversion import output_qparams
+from torchq.nn.quantized.operations import arithmetic
 from torchq.nn.quantized.state import QuantizedOutputModule
 from torchq.qtensor import QTensor
 
@@ -99,39 +99,37 @@ class QFunctional(QuantizedOutputModule):
     def add(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x + y``."""
         self._check("add", x, y)
-        return self._observed(operations.elementwise(ops.add, x, y, self.scale, self.zero_point))
+        return self._observed(arithmetic.elementwise(ops.add, x, y, self.scale, self.zero_point))
 
     def add_relu(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``relu(x + y)``."""
         self._check("add_relu", x, y)
-        return self._observed(operations.elementwise(ops.add, x, y, self.scale, self.zero_point, relu=True))
+        return self._observed(arithmetic.elementwise(ops.add, x, y, self.scale, self.zero_point, relu=True))
 
     def add_scalar(self, x: QTensor, y: float) -> QTensor:
         """Returns ``x + y`` for a number ``y``, as ``torchq.nn.quantized.operations.add_scalar``."""
         self._check("add_scalar", x)
-        return operations.add_scalar(x, y)
+        return arithmetic.add_scalar(x, y)
 
     def mul(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x * y``."""
         self._check("mul", x, y)
-        return self._observed(operations.elementwise(ops.mul, x, y, self.scale, self.zero_point))
+        return self._observed(arithmetic.elementwise(ops.mul, x, y, self.scale, self.zero_point))
 
     def mul_scalar(self, x: QTensor, y: float) -> QTensor:
         """Returns ``x * y`` for a number ``y``, as ``torchq.nn.quantized.operations.mul_scalar``."""
         self._check("mul_scalar", x)
-        return operations.mul_scalar(x, y)
+        return arithmetic.mul_scalar(x, y)
 
     def cat(self, x: Sequence[QTensor], dim: int = 0) -> QTensor:
         """Returns the tensors of ``x`` joined along ``dim``."""
         self._check("cat", *x)
-        tensors, scales, zero_points = [t._data for t in x], [t._scale for t in x], [t._zero_point for t in x]
-        data = ops.cat(tensors, scales, zero_points, dim, self.scale, self.zero_point)
-        return self._observed(QTensor(data, self.scale, self.zero_point))
+        return self._observed(arithmetic.joined(x, dim, self.scale, self.zero_point))
 
     def matmul(self, x: QTensor, y: QTensor) -> QTensor:
         """Returns ``x @ y``, for vectors, matrices and batches of matrices as ``torch.matmul``."""
         self._check("matmul", x, y)
-        return self._observed(operations.product(x, y, self.scale, self.zero_point))
+        return self._observed(arithmetic.product(x, y, self.scale, self.zero_point))
 
     @classmethod
     def from_float(cls, mod: FloatFunctional) -> "QFunctional":

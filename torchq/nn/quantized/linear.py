@@ -64,9 +64,8 @@ class Linear(StaticQuantizedModule):
         return self._run(x)
 
     def _operator(self, input: QTensor) -> torch.Tensor:
-        weight = (self._packed_weight, self._weight_scales, self._bias)
         output = (self.scale, self.zero_point, self._output_storage, self._relu)
-        return ops.linear(input._data, input._scale, input._zero_point, *weight, *output)
+        return ops.linear(input._data, input._scale, input._zero_point, *self._operands(), *output)
 
     def _check(self, input: Any) -> None:
         if (

@@ -65,12 +65,10 @@ class StaticQuantizedModule(WeightedQuantizedModule, QuantizedOutputModule):
         raise NotImplementedError
 
     def _prepare(self, key: tuple) -> None:
-        buffers = self._buffers
-        weight = (buffers["_packed_weight"], buffers["_weight_scales"], buffers["_bias"])
         if len(self._layers) == _MOST_LAYERS:
             self._layers.clear()
         self._layers[key] = ops.prepare_layer(
-            *weight, self._window, self._transposed, *key, self._output_storage, self._relu
+            *self._operands(), self._window, self._transposed, *key, self._output_storage, self._relu
         )
 
     def _hold(self, w: QTensor, buffers: dict[str, torch.Tensor | None]) -> None:

@@ -49,6 +49,12 @@ class WeightedQuantizedModule(PlainStateModule):
         """Returns a copy of the bias, float32 ``[out]``, or None."""
         return None if self._bias is None else self._bias.clone()
 
+    def _operands(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Returns the packed weight, its scales and the bias, as operators take them."""
+        # nn.Module.__getattr__ would find a buffer only after two failed lookups.
+        buffers = self._buffers
+        return buffers["_packed_weight"], buffers["_weight_scales"], buffers["_bias"]
+
     def set_weight_bias(self, w: QTensor, b: torch.Tensor | None) -> None:
         """Packs a weight and copies a bias.
 

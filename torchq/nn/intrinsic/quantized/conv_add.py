@@ -33,15 +33,7 @@ class ConvAdd2d(quantized.Conv2d):
             ValueError: if the shape of ``input`` or the dtype of ``extra_input`` does not fit, or if one of them has
                 several scales.
         """
-        input = self._reflecting(input)
-        if not isinstance(extra_input, QTensor) or extra_input._axis is not None:
-            raise input_error(self._get_name(), extra_input, f"[N, {self.out_channels}, OH, OW]")
-        if extra_input._data.dtype is not self._output_storage:
-            raise ValueError(
-                f"{self._get_name()} gives {self.output_dtype}, got an extra_input of {extra_input.qdtype}"
-            )
-        residual = (extra_input._data, extra_input._scale, extra_input._zero_point)
-        return QTensor(self._operator(input, *residual), self.scale, self.zero_point)
+        return convolved_and_added(self, input, extra_input)
 
     def _get_name(self) -> str:
         return "QuantizedConvAdd2d"
@@ -58,3 +50,22 @@ class ConvAddReLU2d(ConvAdd2d):
 
     def _get_name(self) -> str:
         return "QuantizedConvAddReLU2d"
+
+
+def convolved_and_added(conv: quantized.Conv2d, input: QTensor, extra_input: QTensor) -> QTensor:
+    """Returns the convolution of ``input`` with a module's weight, plus ``extra_input``, rounded once.
+
+    Args and errors are those of ``ConvAdd2d.forward``.
+
+    Args:
+        conv: not depthwise, with the scale and zero point of the result.
+        input: see ``ConvAdd2d``.
+        extra_input: see ``ConvAdd2d``.
+    """
+    input = conv._reflecting(input)
+    if not isinstance(extra_input, QTensor) or extra_input._axis is not None:
+        raise input_error(conv._get_name(), extra_input, f"[N, {conv.out_channels}, OH, OW]")
+    if extra_input._data.dtype is not conv._output_storage:
+        raise ValueError(f"{conv._get_name()} gives {conv.output_dtype}, got an extra_input of {extra_input.qdtype}")
+    residual = (extra_input._data, extra_input._scale, extra_input._zero_point)
+    return QTensor(conv._operator(input, *residual), conv.scale, conv.zero_point)

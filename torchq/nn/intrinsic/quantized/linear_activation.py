@@ -1,5 +1,6 @@
 """Quantized linear layers with an activation function between their exact sums and the rounding."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,6 +12,25 @@ from torchq.dtypes import qint8
 from torchq.nn import quantized
 from torchq.nn.intrinsic import fused
 from torchq.qtensor import QTensor
+
+
+def activated(layer: quantized.Linear, x: QTensor, activation: Callable[[torch.Tensor], torch.Tensor]) -> QTensor:
+    """Returns a function of what a layer gives in float32, rounded once to the layer's scale, zero point and dtype.
+
+    Args:
+        layer: holds the weight.
+        x: as the layer takes it.
+        activation: of a float32 tensor.
+    """
+    layer._check(x)
+    values = activation(ops.linear_dequantize(x._data, x._scale, x._zero_point, *layer._operands()))
+    data = ops.quantize_per_tensor(values, layer.scale, layer.zero_point, layer._output_storage)
+    return QTensor(data, layer.scale, layer.zero_point)
+
+
+def tanh(values: torch.Tensor) -> torch.Tensor:
+    """Returns the hyperbolic tangent in float64, as tables are made: the same integers whatever computes it."""
+    return torch.tanh(values.double()).float()
 
 
 class _LinearActivation(quantized.Linear):
@@ -27,12 +47,7 @@ class _LinearActivation(quantized.Linear):
             TypeError: if ``x`` is not quantized.
             ValueError: if its last dimension is not K, or it has several scales.
         """
-        self._check(x)
-        buffers = self._buffers
-        weight = (buffers["_packed_weight"], buffers["_weight_scales"], buffers["_bias"])
-        values = self._activation(ops.linear_dequantize(x._data, x._scale, x._zero_point, *weight))
-        data = ops.quantize_per_tensor(values, self.scale, self.zero_point, self._output_storage)
-        return QTensor(data, self.scale, self.zero_point)
+        return activated(self, x, self._activation)
 
     def _activation(self, values: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
@@ -90,8 +105,7 @@ class LinearTanh(_LinearActivation):
         super().__init__(in_features, out_features, bias, dtype)
 
     def _activation(self, values: torch.Tensor) -> torch.Tensor:
-        # In float64, as tables are made: the same integers whatever computes it.
-        return torch.tanh(values.double()).float()
+        return tanh(values)
 
     def _get_name(self) -> str:
         return "QuantizedLinearTanh"

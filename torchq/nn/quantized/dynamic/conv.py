@@ -37,25 +37,7 @@ class DynamicConv(ConvModule):
             TypeError: if ``input`` is no tensor, quantized or not floating point.
             ValueError: if its shape does not fit, or it has NaN or infinity.
         """
-        if not isinstance(input, torch.Tensor) or isinstance(input, QTensor) or not input.is_floating_point():
-            raise float_input_error(self._get_name(), input)
-        if input.dim() != self.dims + 2 or input.size(1) != self.in_channels:
-            raise ValueError(f"{self._get_name()} takes an input of shape {self._shape()}, got {tuple(input.shape)}")
-        # Nothing has no range, and any scale will do.
-        scale, zero_point = choose_dynamic_qparams(input, 0, 255, reduce_range) if input.numel() else (1.0, 0)
-        buffers = self._buffers
-        output = ops.convolution_dequantize(
-            self._padded(ops.quantize_per_tensor(input, scale, zero_point, torch.uint8)),
-            scale,
-            zero_point,
-            buffers["_packed_weight"],
-            buffers["_weight_scales"],
-            buffers["_bias"],
-            self._window,
-            self._transposed,
-            self._relu,
-        )
-        return output.to(input.dtype)
+        return convolved(self, input, reduce_range, self._relu)
 
     @classmethod
     def from_float(cls, mod: nn.Module) -> "DynamicConv":
@@ -72,6 +54,30 @@ class DynamicConv(ConvModule):
 
     def _get_name(self) -> str:
         return f"DynamicQuantized{type(self).__name__}"
+
+
+def convolved(conv: ConvModule, input: torch.Tensor, reduce_range: bool, relu: bool) -> torch.Tensor:
+    """Returns a float input's convolution with the weight of a module, which may be a static one.
+
+    Args:
+        conv: holds the weight.
+        input: float ``[N, C, *spatial]``; computed in float32.
+        reduce_range: choose the input's scale for 7 bits instead of 8.
+        relu: whether the result is at least 0.
+
+    Raises:
+        TypeError: if ``input`` is no tensor, quantized or not floating point.
+        ValueError: if its shape does not fit, or it has NaN or infinity.
+    """
+    if not isinstance(input, torch.Tensor) or isinstance(input, QTensor) or not input.is_floating_point():
+        raise float_input_error(conv._get_name(), input)
+    if input.dim() != conv.dims + 2 or input.size(1) != conv.in_channels:
+        raise ValueError(f"{conv._get_name()} takes an input of shape {conv._shape()}, got {tuple(input.shape)}")
+    # Nothing has no range, and any scale will do.
+    scale, zero_point = choose_dynamic_qparams(input, 0, 255, reduce_range) if input.numel() else (1.0, 0)
+    integers = conv._padded(ops.quantize_per_tensor(input, scale, zero_point, torch.uint8))
+    window = (conv._window, conv._transposed, relu)
+    return ops.convolution_dequantize(integers, scale, zero_point, *conv._operands(), *window).to(input.dtype)
 
 
 class Conv1d(Convolution, DynamicConv):
