@@ -5,7 +5,6 @@ and zero point, or with those that follow from a number.
 """
 
 from collections.abc import Callable, Sequence
-from numbers import Real
 from typing import Any
 
 import torch
@@ -191,10 +190,10 @@ def _combined(
         scale, out = None, scale
     out = None if out is None else _checked_out(name, out)
     given = (scale is not None) + (zero_point is not None)
-    if isinstance(qa, Real) or isinstance(qb, Real):
+    if isinstance(qa, (int, float)) or isinstance(qb, (int, float)):
         if given:
             raise TypeError(f"{name} with a number takes no scale and zero_point, got {scale} and {zero_point}")
-        return written_out(of_scalar(qb, qa) if isinstance(qa, Real) else of_scalar(qa, qb), out)
+        return written_out(of_scalar(qb, qa) if isinstance(qa, (int, float)) else of_scalar(qa, qb), out)
     if given != (0 if out is not None else 2):
         raise TypeError(
             f"{name} of two tensors takes scale and zero_point, or out, got {scale}, {zero_point} and "
@@ -215,6 +214,6 @@ def _number(name: str, b: Any) -> float:
     if isinstance(b, Tensor) and b.numel() != 1:
         raise ValueError(f"{name} takes a number or a tensor of one, got one of shape {tuple(b.shape)}")
     number = b.item() if isinstance(b, Tensor) else b
-    if not isinstance(number, Real):
+    if not isinstance(number, (int, float)):
         raise TypeError(f"{name} takes a number or a tensor of one, got a {type(b).__name__}")
     return number
