@@ -12,7 +12,7 @@ from torch.fx.graph_module import _USER_PRESERVED_ATTRIBUTES_KEY
 
 import torchq
 from torchq.dtypes import from_torch
-from torchq.migrate.names import counterpart, find
+from torchq.migrate.names import found_for
 from torchq.migrate.values import convolution_parameters, is_packed, linear_parameters
 from torchq.nn import quantized
 from torchq.nn.intrinsic import quantized as intrinsic_quantized
@@ -83,9 +83,10 @@ class _Converting:
             return
         self.made[node] = made = self.graph.node_copy(node, self.made.__getitem__)
         if name is not None:
-            made.target = find(counterpart(f"torch.ops.quantized.{name}") or "")
-            if made.target is None:
+            function = found_for(f"torch.ops.quantized.{name}")
+            if function is None:
                 raise ValueError(f"cannot migrate {node.name!r}: torchq has no function for torch.ops.quantized.{name}")
+            made.target = function
         elif node.op == "call_function" and node.target in _TORCH_FUNCTIONS:
             made.target = _TORCH_FUNCTIONS[node.target]
             made.args = tuple(map(from_torch, made.args))

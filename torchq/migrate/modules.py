@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from torchq.dtypes import as_qdtype
-from torchq.migrate.names import counterpart, find, is_torch_ao
+from torchq.migrate.names import found_for, is_torch_ao
 from torchq.migrate.values import as_qtensor, cell_parameters, embedding_rows, linear_parameters
 from torchq.nn import intrinsic, quantized
 from torchq.nn.intrinsic import quantized as intrinsic_quantized
@@ -39,7 +39,7 @@ def class_path(module: nn.Module) -> str:
 
 def is_container(module: nn.Module) -> bool:
     """Whether a module is one of torch.ao that has no weights of its own, but modules in it."""
-    return _counterpart(module) in _CONTAINERS
+    return found_for(class_path(module)) in _CONTAINERS
 
 
 def converted_container(module: nn.Module, children: dict[str, nn.Module]) -> nn.Module:
@@ -49,7 +49,7 @@ def converted_container(module: nn.Module, children: dict[str, nn.Module]) -> nn
         module: ``is_container``.
         children: by name; converted.
     """
-    made = _CONTAINERS[_counterpart(module)](module)
+    made = _CONTAINERS[found_for(class_path(module))](module)
     made._modules.update(children)
     return _with_hooks(made, module)
 
@@ -67,7 +67,7 @@ def converted(module: nn.Module, name: str) -> nn.Module | None:
     path = class_path(module)
     if not is_torch_ao(path) or is_container(module):
         return None
-    cls = _counterpart(module)
+    cls = found_for(path)
     if cls is None or (build := _BUILDERS.get(cls)) is None:
         raise ValueError(f"cannot migrate {name!r}: torchq has no quantized module for {path}")
     try:
@@ -75,11 +75,6 @@ def converted(module: nn.Module, name: str) -> nn.Module | None:
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"cannot migrate {name!r}, a {path}: {error}") from error
     return _with_hooks(made, module)
-
-
-def _counterpart(module: nn.Module) -> type[nn.Module] | None:
-    name = counterpart(class_path(module))
-    return None if name is None else find(name)
 
 
 def _with_hooks(made: nn.Module, module: nn.Module) -> nn.Module:

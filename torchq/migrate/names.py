@@ -84,6 +84,12 @@ def find(name: str) -> Any | None:
     return found
 
 
+def found_for(path: str) -> Any | None:
+    """Returns what torchq has for a dotted name of torch, or None."""
+    name = counterpart(path)
+    return None if name is None else find(name)
+
+
 def module_of(name: str) -> str:
     """Returns the longest beginning of a dotted name of torchq that is a module's."""
     path = name

@@ -15,6 +15,7 @@ from torchq.migrate.values import (
     weight_and_bias,
 )
 from torchq.nn import quantized
+from torchq.nn.quantized import operations
 from torchq.nn.quantized.dynamic.granularity import GranularModule
 from torchq.nn.quantized.dynamic.recurrent import RecurrentModule
 from torchq.nn.quantized.dynamic.rnn_base import RNNBase
@@ -26,6 +27,7 @@ from torchq.quantization.fx.graph_module import OUTPUT_QPARAMS, QuantizedGraphMo
 
 # Their qparams are those of their function, and torch.ao saves none.
 _FIXED = (quantized.Sigmoid, quantized.Softmax)
+_FIXED_FUNCTIONS = (operations.hardsigmoid, operations.sigmoid, operations.tanh)
 # torch.ao saves none of these either, which it chose by data.
 _LOST = (quantized.ELU, quantized.PReLU)
 # In the names of the layers of an LSTM or GRU.
@@ -86,6 +88,11 @@ def _fit_graph(state: dict[str, torch.Tensor], prefix: str, module: QuantizedGra
         for name, attribute in zip(("scale", "zero_point"), names, strict=True):
             if prefix + attribute in state:
                 state[f"{prefix}{layer}.{name}"] = state.pop(prefix + attribute)
+    own = module.state_dict()
+    for node in module.graph.nodes:
+        if node.target in _FIXED_FUNCTIONS:
+            names = [node.kwargs[name].target for name in ("scale", "zero_point")]
+            state.update({prefix + name: own[name] for name in names if prefix + name not in state})
 
 
 def _fit(state: dict[str, torch.Tensor], prefix: str, module: WeightedQuantizedModule) -> None:
