@@ -50,10 +50,31 @@ bool is_channels_last(const Tensor& tensor) {
   return matches;
 }
 
+namespace {
+
+// Pixels begin .. end of three planes, beside each other.
+void interleave(const uint8_t* __restrict planes, int64_t size, int64_t begin, int64_t end,
+                uint8_t* __restrict pixels) {
+  for (int64_t i = begin; i < end; ++i)
+    for (int plane = 0; plane < 3; ++plane) pixels[i * 3 + plane] = planes[plane * size + i];
+}
+
+}  // namespace
+
 Tensor channels_last(const Tensor& tensor) {
   if (tensor.numel() == 0 || is_channels_last(tensor)) return tensor;
   Tensor copy = empty_channels_last(tensor.sizes(), tensor.scalar_type());
-  torch::stable::copy_(copy, tensor);
+  // What a photograph has: ATen's copy of so few planes takes several times as long.
+  if (tensor.element_size() == 1 && tensor.is_contiguous() && tensor.size(1) == 3) {
+    const int64_t size = tensor.numel() / tensor.size(0) / 3;
+    for (int64_t n = 0; n < tensor.size(0); ++n) {
+      parallel_ranges(size, kSerialElements, [&](int64_t begin, int64_t end) {
+        interleave(data_of<uint8_t>(tensor) + n * 3 * size, size, begin, end, output_of<uint8_t>(copy) + n * 3 * size);
+      });
+    }
+  } else {
+    torch::stable::copy_(copy, tensor);
+  }
   return copy;
 }
 
