@@ -10,12 +10,14 @@ using torchq::GemmArgs;
 
 // A product that owns what GemmArgs points at.
 struct Product {
-  int64_t rows, columns, taps, k;  // k per tap
-  int64_t tap_bytes;               // k rounded up
+  int64_t rows, columns, taps, k;     // k per tap
+  int64_t tap_bytes;                  // k rounded up
+  int64_t row_bytes;                  // of one row of one tap
+  int64_t group_width, first_column;  // of groups side by side; 0 without
   int64_t row_pitch, output_stride;
   bool signed_input, signed_output, relu;
   std::vector<int8_t> weight;      // [columns, k, 1, 1, taps]
-  std::vector<uint8_t> a;          // [taps * rows][tap_bytes], in random order
+  std::vector<uint8_t> a;          // [taps * rows][row_bytes], in random order
   std::vector<int64_t> order;      // [taps][row_pitch]: which of those
   std::vector<int64_t> tap_order;  // which tap of the weight each tap of the rows meets; empty: each its own
   std::vector<int32_t> weight_zero_points, row_sums, row_zero_points;
@@ -37,7 +39,7 @@ inline Product random_product(Random& random, int64_t rows, int64_t columns, int
   p.columns = columns;
   p.taps = taps;
   p.k = k;
-  p.tap_bytes = torchq::round_up(k, 4);
+  p.tap_bytes = p.row_bytes = torchq::round_up(k, 4);
   p.row_pitch = rows + random.between(0, 2);
   p.output_stride = columns + random.between(0, 2);
   p.signed_input = values != Values::seven_bits && random.coin();
@@ -45,7 +47,7 @@ inline Product random_product(Random& random, int64_t rows, int64_t columns, int
   p.relu = random.coin();
   for (const uint8_t byte : bytes(random, columns * k * taps))
     p.weight.push_back(values == Values::largest ? int8_t{-128} : static_cast<int8_t>(byte));
-  p.a = bytes(random, rows * taps * p.tap_bytes);
+  p.a = bytes(random, rows * taps * p.row_bytes);
   for (uint8_t& byte : p.a) {
     if (values == Values::largest) byte = p.signed_input ? 128 : 255;
     if (values == Values::seven_bits) byte &= 127;
@@ -112,7 +114,7 @@ template <typename T>
 std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level, Edge edge) {
   const Input<uint8_t> a(p.a, edge);
   std::vector<const uint8_t*> pointers;
-  for (const int64_t i : p.order) pointers.push_back(i < 0 ? nullptr : a.data() + i * p.tap_bytes);
+  for (const int64_t i : p.order) pointers.push_back(i < 0 ? nullptr : a.data() + i * p.row_bytes);
   std::vector<int64_t> offsets;
   for (const int64_t tap : p.tap_order) offsets.push_back(tap * p.tap_bytes * torchq::kPanelColumns);
   const Input<const uint8_t*> row_pointers(pointers, edge);
@@ -133,6 +135,8 @@ std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level,
   args.taps = p.taps;
   args.tap_bytes = p.tap_bytes;
   args.signed_input = p.signed_input;
+  args.group_width = p.group_width;
+  args.first_column = p.first_column;
   args.panels = panels.data();
   args.panel_bytes = p.taps * p.tap_bytes * torchq::kPanelColumns;
   if (!offsets.empty()) args.tap_offsets = tap_offsets.data();
@@ -141,7 +145,7 @@ std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level,
   if (!p.bias.empty()) args.bias = bias.data();
   if (!p.weight_zero_points.empty()) {
     args.weight_zero_points = weight_zero_points.data();
-    args.row_sums = row_sums.data();
+    if (p.group_width == 0) args.row_sums = row_sums.data();
   }
   args.relu = p.relu;
   args.output = output.data();
@@ -166,7 +170,11 @@ std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level,
   args.parameters = parameters.data();
   const Output<uint8_t> scratch(kernels.scratch_bytes(p.taps, p.tap_bytes), edge, alignof(int16_t));
   args.scratch = scratch.data();
-  (to_float ? kernels.to_float : kernels.to_bytes)(args);
+  if (p.group_width > 0) {
+    (to_float ? kernels.grouped_to_float : kernels.grouped_to_bytes)(args);
+  } else {
+    (to_float ? kernels.to_float : kernels.to_bytes)(args);
+  }
   return to_float ? with_one_nan(output.bytes()) : output.bytes();
 }
 
@@ -189,91 +197,52 @@ inline std::vector<uint8_t> sums(const Product& p, const Packed& packed, Isa lev
   return result.bytes();
 }
 
+inline std::string described(const Product& p) {
+  return describe({{"rows", p.rows},
+                   {"columns", p.columns},
+                   {"taps", p.taps},
+                   {"k", p.k},
+                   {"group_width", p.group_width},
+                   {"signed_input", p.signed_input},
+                   {"signed_output", p.signed_output},
+                   {"relu", p.relu},
+                   {"asymmetric", !p.weight_zero_points.empty()},
+                   {"residual", !p.residual.empty()},
+                   {"bias", !p.bias.empty()}});
+}
+
+inline void check_outputs(Family& family, const Product& p, const Packed& packed) {
+  family.check("to_bytes " + described(p),
+               [&](Isa level, Edge edge) { return multiply<uint8_t>(p, packed, level, edge); });
+  family.check("to_float " + described(p),
+               [&](Isa level, Edge edge) { return multiply<float>(p, packed, level, edge); });
+}
+
 // Groups of `width` channels, side by side.
 inline void check_grouped(Family& family, Random& random, int64_t width, int64_t groups, int64_t rows) {
-  const int64_t columns = width * groups, taps = random.between(1, 4), first = random.coin() ? 0 : 64;
+  const int64_t taps = random.between(1, 4);
   const int64_t kernel[3] = {1, 1, taps};
+  Product p = random_product(random, rows, width * groups, taps, width, Values::any);
+  p.group_width = width;
+  p.first_column = random.coin() ? 0 : 64;
+  p.row_bytes = p.first_column + p.columns;
+  p.a = bytes(random, rows * taps * p.row_bytes);
+  p.tap_order.clear();
+  p.residual.clear();
   const torchq::PackedHeader header = torchq::packed_header(groups, width, width, kernel, false);
-  std::vector<int8_t> weight;
-  for (const uint8_t byte : bytes(random, columns * width * taps)) weight.push_back(static_cast<int8_t>(byte));
   std::vector<uint8_t> packed(static_cast<size_t>(header.total_bytes()));
-  torchq::pack_weight(header, weight.data(), nullptr, packed.data());
+  torchq::pack_weight(header, p.weight.data(), nullptr, packed.data());
   const char* error;
   const torchq::PackedWeight view(packed.data(), header.total_bytes(), &error);
-  Product p = random_product(random, rows, columns, taps, 4, Values::any);
-  p.a = bytes(random, rows * taps * (first + columns));
-  const Packed sections{std::vector<int8_t>(view.panels(0), view.panels(0) + header.panels_bytes()),
-                        std::vector<int32_t>(view.column_sums(0), view.column_sums(0) + columns)};
-  const auto run = [&](Isa level, Edge edge, bool to_float) {
-    const Input<uint8_t> a(p.a, edge);
-    std::vector<const uint8_t*> pointers;
-    for (const int64_t i : p.order) pointers.push_back(i < 0 ? nullptr : a.data() + i * (first + columns));
-    const Input<const uint8_t*> row_pointers(pointers, edge);
-    const Input<int8_t> panels(sections.panels, edge);
-    const Input<int32_t> column_sums(sections.column_sums, edge), weight_zero_points(p.weight_zero_points, edge),
-        row_zero_points(p.row_zero_points, edge);
-    const Input<float> weight_scales(p.weight_scales, edge), bias(p.bias, edge), row_scales(p.row_scales, edge);
-    GemmArgs args{};
-    args.rows = rows;
-    args.columns = columns;
-    args.row_pointers = row_pointers.data();
-    args.row_pitch = p.row_pitch;
-    args.taps = taps;
-    args.tap_bytes = width;
-    args.signed_input = p.signed_input;
-    args.group_width = width;
-    args.first_column = first;
-    args.panels = panels.data();
-    args.panel_bytes = header.panel_bytes();
-    args.column_sums = column_sums.data();
-    args.weight_scales = weight_scales.data();
-    if (!p.bias.empty()) args.bias = bias.data();
-    if (!p.weight_zero_points.empty()) args.weight_zero_points = weight_zero_points.data();
-    args.input_scale = p.input_scale;
-    args.input_zero_point = p.input_zero_point;
-    args.output_scale = p.output_scale;
-    args.output_zero_point = p.output_zero_point;
-    args.signed_output = p.signed_output;
-    args.relu = p.relu;
-    if (to_float) {
-      args.row_scales = row_scales.data();
-      args.row_zero_points = row_zero_points.data();
-    }
-    const torchq::GemmKernels& kernels = torchq::gemm_kernels(level);
-    const Output<torchq::PanelParameters> parameters(header.group_panels(), edge);
-    (to_float ? kernels.prepare_float : kernels.prepare_bytes)(args, parameters.data());
-    args.parameters = parameters.data();
-    const Output<uint8_t> output(((rows - 1) * p.output_stride + columns) * (to_float ? 4 : 1), edge);
-    args.output = output.data();
-    args.output_stride = p.output_stride;
-    (to_float ? kernels.grouped_to_float : kernels.grouped_to_bytes)(args);
-    return to_float ? with_one_nan(output.bytes()) : output.bytes();
-  };
-  const std::string text = describe({{"width", width},
-                                     {"groups", groups},
-                                     {"rows", rows},
-                                     {"taps", taps},
-                                     {"signed_input", p.signed_input},
-                                     {"asymmetric", !p.weight_zero_points.empty()}});
-  family.check("grouped to_bytes " + text, [&](Isa level, Edge edge) { return run(level, edge, false); });
-  family.check("grouped to_float " + text, [&](Isa level, Edge edge) { return run(level, edge, true); });
+  check_outputs(family, p,
+                {std::vector<int8_t>(view.panels(0), view.panels(0) + header.panels_bytes()),
+                 std::vector<int32_t>(view.column_sums(0), view.column_sums(0) + p.columns)});
 }
 
 inline void check_product(Family& family, const Product& p) {
   const Packed packed = pack(family, p);
-  const std::string text = describe({{"rows", p.rows},
-                                     {"columns", p.columns},
-                                     {"taps", p.taps},
-                                     {"k", p.k},
-                                     {"signed_input", p.signed_input},
-                                     {"signed_output", p.signed_output},
-                                     {"relu", p.relu},
-                                     {"asymmetric", !p.weight_zero_points.empty()},
-                                     {"residual", !p.residual.empty()},
-                                     {"bias", !p.bias.empty()}});
-  family.check("to_bytes " + text, [&](Isa level, Edge edge) { return multiply<uint8_t>(p, packed, level, edge); });
-  family.check("to_float " + text, [&](Isa level, Edge edge) { return multiply<float>(p, packed, level, edge); });
-  family.check("sums " + text, [&](Isa level, Edge edge) { return sums(p, packed, level, edge); });
+  check_outputs(family, p, packed);
+  family.check("sums " + described(p), [&](Isa level, Edge edge) { return sums(p, packed, level, edge); });
 }
 
 inline void check_gemm(Family& family, Random& random) {
