@@ -70,6 +70,9 @@ def _others():
     yield "EmbeddingBag", lambda: quantized.EmbeddingBag(10, 6, mode="mean")
     yield "EmbeddingBag-4bit", lambda: quantized.EmbeddingBag(10, 6, dtype=torchq.quint4x2)
     yield "Dropout", quantized.Dropout
+    yield "LSTM", lambda: quantized.LSTM(4, 3, 2, bidirectional=True)
+    yield "LSTM-split", lambda: quantized.LSTM(4, 3, bias=False, split_gates=True)
+    yield "MultiheadAttention", lambda: quantized.MultiheadAttention(4, 2, add_bias_kv=True, kdim=3)
     for dtype in (torchq.qint8, torch.float16):
         end = "" if dtype is torchq.qint8 else "-float16"
         yield (
@@ -98,6 +101,22 @@ def filled(name, per_channel=True):
     """A module with random state."""
     generator = torch.Generator().manual_seed(0)
     module = MAKE[name]()
+    if isinstance(module, quantized.LSTM | quantized.MultiheadAttention):
+        for part in module.modules():
+            if hasattr(part, "set_output_qparams"):
+                _fill(part, generator, per_channel)
+        for row in ("bias_k", "bias_v") if isinstance(module, quantized.MultiheadAttention) else ():
+            setattr(
+                module,
+                row,
+                torchq.quantize_per_tensor(torch.randn(1, 1, 4, generator=generator), 0.1, 3, torchq.quint8),
+            )
+    else:
+        _fill(module, generator, per_channel)
+    return module
+
+
+def _fill(module, generator, per_channel):
     if isinstance(module, quantized.Embedding):
         rows = torch.randn(10, 6, generator=generator)
         scales, zero_points = torch.rand(10, generator=generator) + 0.1, torch.randn(10, generator=generator) + 8
@@ -127,7 +146,6 @@ def filled(name, per_channel=True):
         module.set_output_qparams(0.1, -7, torchq.qint8)
     if hasattr(module, "granularity") and getattr(module, "weight_dtype", torchq.qint8) is torchq.qint8:
         module.granularity = "per_token"
-    return module
 
 
 def example(name, dtype=torchq.qint8):

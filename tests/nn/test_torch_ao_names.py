@@ -9,7 +9,8 @@ from torch import nn
 from torchq.dtypes import from_torch
 
 PACKAGES = {
-    "quantized": {"LSTM", "MultiheadAttention"},
+    "quantizable": set(),
+    "quantized": set(),
     "quantized.dynamic": set(),
     "intrinsic.quantized": set(),
     "intrinsic.quantized.dynamic": set(),

@@ -1,5 +1,7 @@
 """The user's own modules, and what else says how a model is prepared and converted."""
 
+import importlib
+
 import pytest
 import torch
 from torch import nn
@@ -102,9 +104,14 @@ def test_own_module_keeps_its_hooks():
     assert calls == [ObservedBlock] * 2 + [QuantizedBlock] * 2
 
 
-def test_default_dictionary_is_empty_and_a_copy():
+def test_default_dictionary_is_that_of_torch_ao_and_a_copy(torch_ao):
     get_default_custom_config_dict()["float_to_observed_custom_module_class"][Block] = ObservedBlock
-    assert not any(get_default_custom_config_dict().values())
+    theirs = importlib.import_module("torch.ao.quantization.quantize").get_default_custom_config_dict()
+    ours = get_default_custom_config_dict()
+    assert ours.keys() == theirs.keys()
+    for key, mapping in theirs.items():
+        names = [{(kind.__name__, target.__name__) for kind, target in m.items()} for m in (mapping, ours[key])]
+        assert names[0] == names[1]
     assert type(prepare(net(Block()), prepare_custom_config_dict=get_default_custom_config_dict())[1]) is Block
 
 

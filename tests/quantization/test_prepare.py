@@ -46,7 +46,7 @@ def test_what_has_fixed_qparams_is_observed_in_training_alone(module):
     assert not has_observer(prepare(model)[1])
 
 
-def test_attention_stays_in_float_and_works():
+def test_attention_without_a_qconfig_stays_in_float_and_works():
     class Attention(nn.Module):
         def __init__(self):
             super().__init__()
@@ -59,6 +59,7 @@ def test_attention_stays_in_float_and_works():
 
     model = Attention().eval()
     model.qconfig = default_qconfig
+    model.attention.qconfig = None
     prepared = prepare(model)
     expected = prepared(X)
     converted = convert(prepared)

@@ -17,6 +17,7 @@ from torchq.quantization.custom_modules import (
     NAMES_LEFT,
     CustomMapping,
     checked_config,
+    reads_its_weights,
 )
 from torchq.quantization.hooks import add_observer, has_observer, move_forward_hooks, move_forward_pre_hooks
 from torchq.quantization.observer import ObserverBase
@@ -172,12 +173,14 @@ def prepare(
 def _with_custom_modules(model: nn.Module, mapping: CustomMapping, inplace: bool) -> tuple[nn.Module, set[nn.Module]]:
     """Puts observed modules in the place of the user's own, and returns the model and them."""
     observed: dict[nn.Module, nn.Module] = {}
-    for module in model.modules():
+    for name, module in model.named_modules():
         kind = type_before_parametrizations(module)
         if kind in mapping and module.qconfig is not None:
             observed[module] = mapping[kind].from_float(module)
             for part in observed[module].modules():
                 part.qconfig = getattr(part, "qconfig", module.qconfig)
+                if isinstance(part, ObserverBase) and name:
+                    part.module_name = f"{name}.{part.module_name}"
     if inplace and model in observed:
         raise ValueError(f"a {type(model).__name__} cannot be replaced in place: use inplace=False and its result")
     for module, replacement in observed.items():
@@ -204,8 +207,8 @@ def _observed_modules(
     for name, module in model.named_modules():
         if module in inside:
             continue
-        if isinstance(module, nn.MultiheadAttention):
-            inside.update(module.modules())  # it reads its layer's weight itself
+        if reads_its_weights(module):
+            inside.update(module.modules())
             continue
         kind = type_before_parametrizations(module)
         unit = isinstance(module, FloatFunctional | FusedModule | QATModule) or kind in containers or module in custom

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 from torch.nn import functional as F
 
-from torchq.nn import intrinsic, qat, quantized
+from torchq.nn import intrinsic, qat, quantizable, quantized
 from torchq.nn.intrinsic import qat as intrinsic_qat
 from torchq.nn.intrinsic import quantized as intrinsic_quantized
 from torchq.nn.quantized import functional as quantized_functional
@@ -149,7 +149,7 @@ DEFAULT_MODULE_TO_ACT_POST_PROCESS: dict[type[nn.Module], Callable] = {
 
 def no_observer_set() -> set[type[nn.Module]]:
     """Returns the types of observed custom modules that observe themselves, so that ``prepare`` does not."""
-    return set()
+    return {quantizable.LSTM, quantizable.MultiheadAttention}
 
 
 def get_default_static_quant_module_mappings() -> ModuleMapping:

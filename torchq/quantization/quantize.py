@@ -14,10 +14,12 @@ from torchq.dtypes import QDtype, from_torch, qint8, quint4x2, quint8
 from torchq.nn.qat import QATModule
 from torchq.nn.quantized import Embedding
 from torchq.quantization.custom_modules import (
+    FLOAT_TO_OBSERVED,
     OBSERVED_TO_QUANTIZED,
     CustomMapping,
     checked_config,
     get_default_custom_config_dict,
+    reads_its_weights,
 )
 from torchq.quantization.hooks import move_forward_hooks, move_forward_pre_hooks, remove_observer
 from torchq.quantization.prepare import QConfigDict, device_of, prepare, propagate_qconfig_
@@ -176,8 +178,12 @@ def _replacements(
     mapping: ModuleMapping,
     custom: CustomMapping | None = None,
     use_precomputed_fake_quant: bool = False,
+    later: Collection[type[nn.Module]] = (),
 ) -> dict[nn.Module, nn.Module]:
-    """Returns the quantized counterpart of each module that has one; insides of those are left alone."""
+    """Returns the counterpart of each module that has one; insides of those are left alone.
+
+    It is an error if there are none, unless a module of one of the types ``later`` will be replaced in another step.
+    """
     custom = custom or {}
     replacements: dict[nn.Module, nn.Module] = {}
     inside: set[nn.Module] = set()
@@ -188,9 +194,10 @@ def _replacements(
             swapped = _counterpart(module, mapping, custom, use_precomputed_fake_quant)
         if swapped is not None:
             replacements[module] = swapped
-        if swapped is not None or isinstance(module, nn.MultiheadAttention):  # which reads its layer's weight itself
+        if swapped is not None or reads_its_weights(module):
             inside.update(module.modules())
-    if not replacements:
+    waiting = any(type_before_parametrizations(m) in later and m.qconfig is not None for m in model.modules())
+    if not (replacements or waiting):
         raise ValueError(
             f"found nothing to quantize in {type(model).__name__}: no module of type "
             f"{', '.join(sorted(t.__name__ for t in {*mapping, *custom}))} has a qconfig"
@@ -266,7 +273,8 @@ def quantize(
     model.eval()
     prepare(model, inplace=True)
     run_fn(model, *run_args)
-    return _replaced(model, _replacements(model, mapping), inplace, remove_qconfig=True)
+    custom = get_default_custom_config_dict()[OBSERVED_TO_QUANTIZED]
+    return _replaced(model, _replacements(model, mapping, custom), inplace, remove_qconfig=True)
 
 
 def prepare_qat(model: nn.Module, mapping: ModuleMapping | None = None, inplace: bool = False) -> nn.Module:
@@ -305,7 +313,8 @@ def prepare_qat(model: nn.Module, mapping: ModuleMapping | None = None, inplace:
 
 def _prepared_qat(model: nn.Module, mapping: ModuleMapping, inplace: bool) -> nn.Module:
     propagate_qconfig_(model)
-    model = _replaced(model, _replacements(model, mapping), inplace, remove_qconfig=False)
+    replacements = _replacements(model, mapping, later=get_default_custom_config_dict()[FLOAT_TO_OBSERVED])
+    model = _replaced(model, replacements, inplace, remove_qconfig=False)
     return prepare(model, inplace=True, observer_non_leaf_module_list=set(mapping.values()))
 
 
@@ -332,8 +341,9 @@ def quantize_qat(
     model = _prepared_qat(model.train(), get_default_qat_module_mappings(), inplace)
     run_fn(model, *run_args)
     mapping = get_default_static_quant_module_mappings()
+    custom = get_default_custom_config_dict()[OBSERVED_TO_QUANTIZED]
     _require_counterparts(model, mapping)
-    return _replaced(model, _replacements(model, mapping), inplace, remove_qconfig=True)
+    return _replaced(model, _replacements(model, mapping, custom), inplace, remove_qconfig=True)
 
 
 # Which types are quantized dynamically, and how, if that is not said.

@@ -4,6 +4,7 @@ from torch.nn import MaxPool2d
 
 from torchq.nn.quantized import dynamic, reference
 from torchq.nn.quantized.activation import ELU, Hardswish, LeakyReLU, PReLU, ReLU6, Sigmoid, Softmax
+from torchq.nn.quantized.attention import MultiheadAttention
 from torchq.nn.quantized.batchnorm import BatchNorm2d, BatchNorm3d
 from torchq.nn.quantized.conv import Conv1d, Conv2d, Conv3d
 from torchq.nn.quantized.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -13,9 +14,11 @@ from torchq.nn.quantized.functional_modules import FloatFunctional, FXFloatFunct
 from torchq.nn.quantized.linear import Linear
 from torchq.nn.quantized.normalization import GroupNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, LayerNorm
 from torchq.nn.quantized.quantize import DeQuantize, Quantize
+from torchq.nn.quantized.rnn import LSTM
 
 __all__ = [
     "ELU",
+    "LSTM",
     "BatchNorm2d",
     "BatchNorm3d",
     "Conv1d",
@@ -39,6 +42,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
+    "MultiheadAttention",
     "PReLU",
     "QFunctional",
     "Quantize",
