@@ -48,6 +48,32 @@ _kept_table = functools.lru_cache(maxsize=1024)(table)
 _lookup = torch.ops.torchq.lookup.default
 
 
+def entries(
+    function: Callable[..., Tensor],
+    arguments: tuple[float, ...],
+    data: Tensor,
+    scale: float,
+    zero_point: int,
+    output_scale: float,
+    output_zero_point: int,
+) -> Tensor:
+    """Returns a ``table``, which is made once unless it is traced.
+
+    Args:
+        function: of a float64 tensor and ``arguments``; it has to be the same object each time.
+        arguments: its further arguments.
+        data: integers that will be looked up.
+        scale: theirs.
+        zero_point: theirs.
+        output_scale: of the results.
+        output_zero_point: of the results.
+    """
+    # What is traced must not meet a tensor that another trace has made.
+    traced = torch.compiler.is_compiling() or type(data) is not Tensor
+    qparams = (scale, zero_point, data.dtype, output_scale, output_zero_point, data.device)
+    return (table if traced else _kept_table)(function, arguments, *qparams)
+
+
 def looked_up(
     function: Callable[..., Tensor],
     input: QTensor,
@@ -72,9 +98,6 @@ def looked_up(
         >>> looked_up(torch.exp, x, 0.02, 0).dequantize()
         tensor([0.3600, 1.0000, 2.7200])
     """
-    data = input._data
-    qparams = (input._scale, input._zero_point, data.dtype, output_scale, output_zero_point, data.device)
-    # What is traced must not meet a tensor that another trace has made.
-    traced = torch.compiler.is_compiling() or type(data) is not Tensor
-    entries = (table if traced else _kept_table)(function, arguments, *qparams)
-    return QTensor(_lookup(data, entries), output_scale, output_zero_point)
+    qparams = (input._scale, input._zero_point, output_scale, output_zero_point)
+    results = _lookup(input._data, entries(function, arguments, input._data, *qparams))
+    return QTensor(results, output_scale, output_zero_point)

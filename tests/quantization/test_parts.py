@@ -9,6 +9,8 @@ from torch import nn
 import torchq
 from torchq.nn import quantizable, quantized
 from torchq.quantization import (
+    MinMaxObserver,
+    QConfig,
     QuantStub,
     convert,
     default_qconfig,
@@ -133,6 +135,75 @@ def test_one_call_trains_and_converts(kind):
         trained(values()).sum().backward()
 
     assert type(quantize_qat(model, train, ()).part) is getattr(quantized, kind)
+
+
+def watch_by_hook(cell, seen):
+    cell.input_gate.register_forward_hook(lambda *_: seen.append("input_gate"))
+
+
+def watch_by_observer(cell, seen):
+    cell.gates.activation_post_process = Watcher(seen)
+
+
+def put_a_part_in(cell, seen):
+    cell.cell_gate = WatchedTanh(seen)
+
+
+class Watcher(nn.Module):
+    def __init__(self, seen):
+        super().__init__()
+        self.seen = seen
+
+    def forward(self, x):
+        self.seen.append("watcher")
+        return x
+
+
+class WatchedTanh(Watcher):
+    def forward(self, x):
+        return torch.tanh(super().forward(x))
+
+
+@pytest.mark.parametrize("watch", [watch_by_hook, watch_by_observer, put_a_part_in])
+def test_parts_of_an_lstm_that_are_watched_compute_the_same(watch):
+    model, seen = quantize(made("LSTM"), run, ()), []
+    expected, states = model.part(model.quant(values(9)))
+    watch(model.part.layers[1].layer_fw.cell, seen)
+    given, last = model.part(model.quant(values(9)))
+    assert len(seen) == T
+    assert torch.equal(given, expected)
+    assert all(torch.equal(a, b) for a, b in zip(last, states, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torchq.quint8, torchq.qint8], ids=str)
+@pytest.mark.parametrize("split_gates", [False, True], ids=["joined", "split"])
+def test_gates_may_be_split_and_activations_signed(dtype, split_gates):
+    torch.manual_seed(0)
+    module = nn.LSTM(WIDTH, WIDTH, bidirectional=True).eval()
+    module.qconfig = QConfig(MinMaxObserver.with_args(dtype=dtype), default_qconfig.weight)
+    observed = quantizable.LSTM.from_float(module, split_gates=split_gates)
+    expected, _ = observed(values())
+    x = torchq.quantize_per_tensor(values(), 0.03, 128 if dtype is torchq.quint8 else 0, dtype)
+    lstm = quantized.LSTM.from_observed(observed)
+    assert lstm.split_gates is split_gates
+    with torchq.no_float_fallback():
+        given, (hidden, cell) = lstm(x)
+        again, _ = lstm(x[:3])
+    assert given.qdtype is hidden.qdtype is cell.qdtype is dtype
+    assert (given.dequantize() - expected).abs().max() <= 0.15
+    assert torch.equal(again[..., :WIDTH], given[:3, :, :WIDTH])
+
+
+def test_steps_go_on_from_the_states_of_those_before():
+    lstm = quantize(made("LSTM"), run, ()).part
+    x = torchq.quantize_per_tensor(values(), 0.03, 128, torchq.quint8)
+    lstm.layers = lstm.layers[:1]  # joined states of several layers have one scale
+    lstm.num_layers = 1
+    expected, (_, cell) = lstm(x)
+    first, states = lstm(x[:2])
+    rest, (_, last) = lstm(x[2:], states)
+    assert torch.equal(torch.cat([first, rest]), expected)
+    assert torch.equal(last, cell)
 
 
 def test_model_without_anything_to_train_is_an_error():

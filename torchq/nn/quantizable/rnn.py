@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from torchq.nn.quantizable.flow import observed
 from torchq.nn.quantizable.rnn_cell import LSTMCell, State
+from torchq.nn.quantized.lstm_steps import run_on_integers, runs_on_integers
 from torchq.qtensor import QTensor
 from torchq.qtensor_creation import quantize_per_tensor
 
@@ -20,6 +21,8 @@ class _LSTMSingleLayer(nn.Module):
         self.cell = cell
 
     def forward(self, x: torch.Tensor, hidden: State) -> tuple[torch.Tensor, State]:
+        if isinstance(x, QTensor) and runs_on_integers(self.cell, hidden):
+            return run_on_integers(self.cell, x, hidden)
         outputs = []
         for step in x.unbind(0):
             hidden = self.cell(step, hidden)
