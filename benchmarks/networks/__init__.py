@@ -24,7 +24,7 @@ class Network:
     Attributes:
         make: makes it in float; takes the eager layer's modules.
         example: makes an input of batch 1.
-        dynamic: whether its linear layers are quantized dynamically; otherwise statically.
+        dynamic: whether its linear and recurrent layers are quantized dynamically; otherwise statically.
     """
 
     make: Callable[..., nn.Module]

@@ -8,6 +8,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence
 import torchq.quantization
 from torchq import reference
 from torchq.nn.quantized import dynamic
+from torchq.ns._numeric_suite import compare_weights
 from torchq.quantization import float16_dynamic_qconfig, per_channel_dynamic_qconfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -215,3 +216,31 @@ def test_observes_each_weight_by_itself():
     module.qconfig = torchq.quantization.default_dynamic_qconfig
     weights = dynamic.LSTM.from_float(module).get_weight()
     assert weights["weight_hh_l0"].q_scale() > 50 * weights["weight_ih_l0"].q_scale()
+
+
+@pytest.mark.parametrize("kind", FLOAT)
+def test_state_has_the_names_of_the_float_module(kind):
+    torch.manual_seed(0)
+    names = set(FLOAT[kind](IN, H, **OPTIONS["both-ways"]).state_dict())
+    weights = {name for name in names if name.startswith("weight")}
+    qparams = {f"{name}_{end}" for name in weights for end in ("scale", "zero_point")}
+    assert set(layer(kind, **OPTIONS["both-ways"]).state_dict()) == names | qparams | {"per_token"}
+    assert set(layer(kind, float16_dynamic_qconfig, **OPTIONS["both-ways"]).state_dict()) == names | {"per_token"}
+
+
+@pytest.mark.parametrize("kind", FLOAT)
+def test_weights_are_compared_with_those_of_the_float_module(kind):
+    torch.manual_seed(0)
+    module = FLOAT[kind](IN, H)
+    pairs = compare_weights(module.state_dict(), layer(kind).state_dict())
+    assert list(pairs) == ["weight_ih_l0", "weight_hh_l0"]
+    for pair in pairs.values():
+        assert (pair["quantized"].dequantize() - pair["float"]).abs().max() <= pair["float"].abs().max() / 255 * 1.01
+
+
+def test_entry_of_another_name_is_unexpected():
+    module = layer("GRU")
+    state = {**module.state_dict(), "ih_l0.weight": torch.zeros(3)}
+    with pytest.raises(RuntimeError, match=r'Unexpected key\(s\) in state_dict: "ih_l0.weight"'):
+        module.load_state_dict(state)
+    module.load_state_dict(state, strict=False)

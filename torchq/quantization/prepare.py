@@ -179,8 +179,7 @@ def _with_custom_modules(model: nn.Module, mapping: CustomMapping, inplace: bool
             observed[module] = mapping[kind].from_float(module)
             for part in observed[module].modules():
                 part.qconfig = getattr(part, "qconfig", module.qconfig)
-                if isinstance(part, ObserverBase) and name:
-                    part.module_name = f"{name}.{part.module_name}"
+            prefix_observers(observed[module], name)
     if inplace and model in observed:
         raise ValueError(f"a {type(model).__name__} cannot be replaced in place: use inplace=False and its result")
     for module, replacement in observed.items():
@@ -197,6 +196,13 @@ def name_observers(module: nn.Module, name: str) -> None:
     for part in module.modules():
         if isinstance(part, ObserverBase):
             part.module_name = name
+
+
+def prefix_observers(module: nn.Module, name: str) -> None:
+    """Tells observers that know their place in a module where that is in the model."""
+    for part in module.modules():
+        if isinstance(part, ObserverBase) and part.module_name and name:
+            part.module_name = f"{name}.{part.module_name}"
 
 
 def _observed_modules(

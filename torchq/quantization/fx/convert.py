@@ -226,9 +226,16 @@ class Converting:
             target = self.place(target, module)
         return self.graph.create_node(node.op, target, args, kwargs, node.name, node.type)
 
-    def call_module(self, node: Node, target: str, module: nn.Module, args: tuple[Any, ...]) -> Node:
+    def call_module(
+        self,
+        node: Node,
+        target: str,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None = None,
+    ) -> Node:
         """Calls a module in the place of an old node; ``target`` is the name that it should have."""
-        return self.graph.create_node("call_module", self.place(target, module), args, {}, node.name)
+        return self.graph.create_node("call_module", self.place(target, module), args, kwargs, node.name)
 
     def place(self, target: str, module: nn.Module) -> str:
         """Puts a module into the new model, under the old name unless another one has that; returns the name."""

@@ -16,7 +16,7 @@ from torchq.quantization.fx.constants import NotConstantError, constant
 from torchq.quantization.fx.convert import Converting, Value
 from torchq.quantization.fx.plan import Planned, present_roles
 from torchq.quantization.fx.prepare import is_observer
-from torchq.quantization.fx.support import label, nodes_in
+from torchq.quantization.fx.support import activations, label, nodes_in
 from torchq.quantization.fx.tables import (
     FUNCTION_MODULES,
     IDENTITIES,
@@ -148,9 +148,11 @@ def _swapped(name: str, module: nn.Module, mapping: ModuleMapping, attributes: d
 
 
 def _call(converting: Converting, root: Node, module: nn.Module, form: Form) -> Node:
-    # Modules differ in what they call their input.
-    args = map_arg((*root.args, *root.kwargs.values()), form)
-    return converting.call_module(root, root.target, module, args)
+    args, kwargs = root.args, root.kwargs
+    if not kwargs.keys() <= inspect.signature(module.forward).parameters.keys():
+        # Modules differ in what they call their input.
+        args, kwargs = (*args, *kwargs.values()), {}
+    return converting.call_module(root, root.target, module, *map_arg((args, kwargs), form))
 
 
 def _custom_module(converting: Converting, planned: Planned, root: Node) -> Value:
@@ -163,11 +165,18 @@ def _custom_module(converting: Converting, planned: Planned, root: Node) -> Valu
             f"{type(observed).__name__}"
         )
     if (observed, None) not in converting.swapped:
-        observed.activation_post_process = converting.observer_of(planned)
+        if planned.observer is not None:
+            observed.activation_post_process = converting.observer_of(planned)
         with naming(root.target):
             converting.swapped[observed, None] = classes[type(observed)].from_observed(observed)
-    nodes = set(nodes_in(root.args))
-    form = converting.as_quantized if all(map(converting.is_quantizable, nodes)) else converting.as_float
+    positions, names = activations(root, observed)
+    given = [*(root.args[i] for i in positions), *(root.kwargs[name] for name in names)]
+    nodes = {node for node in nodes_in(given) if converting.is_quantizable(node)}
+    quantized = nodes if nodes == set(nodes_in(given)) else set()
+
+    def form(node: Node) -> Node:
+        return converting.as_quantized(node) if node in quantized else converting.as_float(node)
+
     return Value(quantized=_call(converting, root, converting.swapped[observed, None], form))
 
 

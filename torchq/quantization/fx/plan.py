@@ -1,5 +1,6 @@
 """Deciding which calls of a traced model are quantized, and how."""
 
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,12 +12,13 @@ from torchq.quantization.backend_config import BackendConfig, ObservationType
 from torchq.quantization.fx.custom_config import PrepareCustomConfig
 from torchq.quantization.fx.match import Found, Modules, find, sorted_configs
 from torchq.quantization.fx.qconfigs import Scopes
-from torchq.quantization.fx.support import asks, is_supported, label, nodes_in, unobservable
+from torchq.quantization.fx.support import RECURRENT, asks, is_supported, label, nodes_in, unobservable
 from torchq.quantization.fx.tables import QUANTIZED_FUNCTIONS
 from torchq.quantization.observer import ReuseInputObserver
 from torchq.quantization.qconfig import QConfig, QConfigAny, qconfig_equals
 from torchq.quantization.qconfig_mapping import QConfigMapping
 from torchq.quantization.quant_type import QuantType
+from torchq.quantization.quantization_mappings import no_observer_set
 
 _SHARED = ObservationType.OUTPUT_SHARE_OBSERVER_WITH_INPUT
 _NONE = ObservationType.INPUT_OUTPUT_NOT_OBSERVED
@@ -67,6 +69,7 @@ class Plan:
         passing: calls that are run on whatever their first argument is, quantized or not.
         unobservable: calls whose results are no float tensors.
         standalone: calls of modules that were prepared by themselves.
+        parts: results of modules that observe themselves, and what is taken out of them.
         qconfigs: the qconfig of each node.
         scopes: where each node stands.
         mapping: that of ``prepare_fx``.
@@ -83,6 +86,7 @@ class Plan:
     passing: set[str] = field(default_factory=set)
     unobservable: set[str] = field(default_factory=set)
     standalone: set[str] = field(default_factory=set)
+    parts: set[str] = field(default_factory=set)
 
 
 def make_plan(graph: Graph, plan: Plan, modules: Modules, backend_config: BackendConfig) -> None:
@@ -104,19 +108,36 @@ def make_plan(graph: Graph, plan: Plan, modules: Modules, backend_config: Backen
         called = type(modules[node.target]) if node.op == "call_module" else node.target
         return node.op.startswith("call_") and called in keeping and bool(node.args)
 
+    _find_parts(graph, plan, modules)
     hidden = unobservable(graph, modules, keeps)
     plan.unobservable = {node.name for node in hidden}
     taken: set[Node] = set()
     for node in reversed(graph.nodes):
         if node in taken or not node.op.startswith("call_"):
             continue
-        if asks(node):
+        if asks(node) or (node.name in plan.parts and node.op == "call_function"):
             plan.passing.add(node.name)
         elif not _is_special(node, plan, modules):
             found = _found(node, configs, modules, plan.qconfigs)
             if found is not None:
                 taken.update(found.nodes)
                 _plan_pattern(found, plan, hidden, backend_config)
+
+
+def _find_parts(graph: Graph, plan: Plan, modules: Modules) -> None:
+    """Finds the calls of modules that observe themselves, whose results are several tensors, and the parts of those."""
+    kinds = {
+        given
+        for classes in plan.custom_config.float_to_observed_mapping.values()
+        for given, observed in classes.items()
+        if issubclass(observed, tuple(no_observer_set()))
+    }
+    for node in graph.nodes:
+        source = node.args[0] if node.args else None
+        taken = node.target is operator.getitem and isinstance(source, Node) and source.name in plan.parts
+        called = node.op == "call_module" and type(modules[node.target]) in kinds
+        if taken or (called and plan.qconfigs[node.name] is not None):
+            plan.parts.add(node.name)
 
 
 def _is_special(node: Node, plan: Plan, modules: Modules) -> bool:
@@ -159,7 +180,8 @@ def _plan_pattern(found: Found, plan: Plan, hidden: set[Node], backend_config: B
         _check_unsupported(found, plan, backend_config)
         return
     kind = _kind(qconfig)
-    _refuse_float16(last, qconfig)
+    if config.root_module not in RECURRENT:
+        _refuse_float16(last, qconfig)
     _refuse_in_place(root)
     plan.planned[last.name] = Planned(
         [node.name for node in found.nodes],

@@ -12,9 +12,9 @@ from torchq.quantization.backend_config import BackendConfig
 from torchq.quantization.fake_quantize_base import FakeQuantizeBase
 from torchq.quantization.fx.custom_config import PrepareCustomConfig, StandaloneModuleConfigEntry
 from torchq.quantization.fx.plan import Plan, Planned, present_roles
-from torchq.quantization.fx.support import FLOAT_WEIGHTS, label, nodes_in
+from torchq.quantization.fx.support import FLOAT_WEIGHTS, activations, label, nodes_in
 from torchq.quantization.observer import FixedQParamsObserver, ObserverBase
-from torchq.quantization.prepare import device_of, name_observers
+from torchq.quantization.prepare import device_of, name_observers, prefix_observers
 from torchq.quantization.qconfig import QConfig
 from torchq.quantization.qconfig_mapping import QConfigMapping
 from torchq.quantization.quant_type import QuantType
@@ -67,7 +67,7 @@ class Observing:
             if node.name == planned.root:
                 self._swap(node, planned)
                 self._observe_inputs(node, planned)
-            if node.name == planned.last and planned.kind is QuantType.STATIC:
+            if node.name == planned.last and planned.kind is QuantType.STATIC and node.name not in self.plan.parts:
                 self._observe_output(node, planned)
 
     def _comes_in_float(self, node: Node, planned: Planned) -> bool:
@@ -99,6 +99,7 @@ class Observing:
             observed = self.plan.custom_config.float_to_observed_mapping[QuantType.STATIC][type(module)]
             swapped = observed.from_float(module)
             swapped.qconfig = planned.qconfig
+            prefix_observers(swapped, node.target)
         elif self.plan.is_qat and planned.qat_module is not None:
             trained = planned.qat_module
             if trained is qat.Linear and planned.kind is QuantType.DYNAMIC:
@@ -130,8 +131,11 @@ class Observing:
                 return argument
             return self._observed_input(argument, node, planned, role)
 
-        node.args = tuple(map(observed, node.args))
-        node.kwargs = {name: observed(argument) for name, argument in node.kwargs.items()}
+        positions, names = range(len(node.args)), node.kwargs
+        if planned.custom:
+            positions, names = activations(node, self.modules[node.target])
+        node.args = tuple(observed(a) if i in positions else a for i, a in enumerate(node.args))
+        node.kwargs = {name: observed(a) if name in names else a for name, a in node.kwargs.items()}
 
     def _hidden(self, node: Node) -> set[Node]:
         return {source for source in nodes_in((node.args, node.kwargs)) if source.name in self.plan.unobservable}
@@ -226,6 +230,8 @@ class Observing:
             return quint8 if index in self.plan.custom_config.input_quantized_indexes else torch.float
         if source.name in self.plan.passing:
             return self._dtype(next(nodes_in(source.args)))
+        if source.name in self.plan.parts:
+            return self.plan.planned[source.name].qconfig.activation().dtype
         if source.name in self.plan.standalone:
             entry = standalone_entry(source, self.modules[source.target], self.plan.custom_config)
             config = entry.prepare_custom_config

@@ -19,6 +19,9 @@ from torchq.quantization.qconfig import QConfig
 # Their weights stay in float, whatever the qconfig says.
 FLOAT_WEIGHTS = (F.layer_norm, F.group_norm, F.instance_norm)
 
+# Their weights may be float16.
+RECURRENT = (nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell, nn.RNNCell)
+
 _NOT_TENSORS = ("size", "dim", "numel", "stride", "ndimension", "item", "tolist", "is_contiguous", "data_ptr")
 _NOT_TENSOR_ATTRIBUTES = ("shape", "ndim", "dtype", "device", "is_cuda", "requires_grad", "layout")
 # Positions of arguments that are indexes or masks, by what is called.
@@ -46,6 +49,19 @@ def nodes_in(argument: Any) -> Iterator[Node]:
     found: list[Node] = []
     map_aggregate(argument, lambda value: found.append(value) if isinstance(value, Node) else None)
     yield from found
+
+
+def activations(node: Node, module: nn.Module) -> tuple[list[int], list[str]]:
+    """Returns which arguments of a call are activations, by position and by name: all, but no masks of attention.
+
+    Args:
+        node: calls the module.
+        module: the caller's own, observed.
+    """
+    if not isinstance(module, nn.MultiheadAttention):
+        return list(range(len(node.args))), list(node.kwargs)
+    names = [name for name in ("query", "key", "value") if name in node.kwargs]
+    return list(range(min(len(node.args), 3))), names
 
 
 def unobservable(graph: Graph, modules: Modules, keeps: Callable[[Node], bool]) -> set[Node]:

@@ -16,8 +16,9 @@ from torchq.qtensor import QTensor
 class RecurrentModule(GranularModule):
     """Base of the recurrent modules: quantized weights by name.
 
-    State: that of ``GranularModule``, and that of each weight, as ``ih_l0.weight``: see ``Int8Weight`` and
-    ``Float16Weight``.
+    State: that of ``GranularModule``, and the float module's own entries, such as ``weight_ih_l0`` and ``bias_ih_l0``:
+    weights are float16, or int8 with a ``_scale`` (float32) and a ``_zero_point`` (int64) beside each, which have no
+    dimension, or are ``[out]`` per channel.
 
     Args:
         sizes: names of the weights, as ``ih_l0``, to their sizes ``(out, in)``.
@@ -117,6 +118,27 @@ class RecurrentModule(GranularModule):
     def _like(cls, mod: nn.Module, dtype: Any) -> "RecurrentModule":
         """Returns a module with the arguments of a float one, or of a reference one."""
         raise NotImplementedError
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        state = super()._state()
+        for name in self._sizes:
+            state |= self._weight(name).named_state(name)
+        return state
+
+    def _state_shapes(self) -> dict[str, list[torch.Size]]:
+        shapes = super()._state_shapes()
+        for name in self._sizes:
+            shapes |= self._weight(name).named_shapes(name)
+        return shapes
+
+    def _set_state(self, state: dict[str, torch.Tensor]) -> None:
+        device = next(self.buffers()).device
+        weights = {name: self._new_weight(name).to(device) for name in self._sizes}
+        for name, weight in weights.items():
+            weight.set_named_state(name, state)
+        super()._set_state(state)
+        for name, weight in weights.items():
+            setattr(self, name, weight)
 
     def __repr__(self) -> str:
         # The weights are no modules to the reader.

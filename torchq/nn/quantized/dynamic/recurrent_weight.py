@@ -1,5 +1,7 @@
 """The weights of recurrent modules: packed int8, or float16."""
 
+from typing import Any
+
 import torch
 
 from torchq.nn.quantized.state import PlainStateModule
@@ -9,10 +11,38 @@ from torchq.qtensor import QTensor
 _FLOAT16_MAX = torch.finfo(torch.float16).max
 
 
-class Int8Weight(WeightedQuantizedModule):
-    """One packed weight and its bias.
+class NamedWeight(PlainStateModule):
+    """One of several weights of a module, which saves and loads them under its own names."""
 
-    State: that of ``WeightedQuantizedModule``.
+    def named_state(self, name: str) -> dict[str, torch.Tensor]:
+        """Returns what is saved: for the name ``ih_l0``, ``weight_ih_l0``, ``bias_ih_l0`` and what goes with them."""
+        return {_named(key, name): value for key, value in self._state().items()}
+
+    def named_shapes(self, name: str) -> dict[str, list[torch.Size]]:
+        """Returns the shapes that these may have."""
+        return {_named(key, name): shapes for key, shapes in self._state_shapes().items()}
+
+    def set_named_state(self, name: str, state: dict[str, torch.Tensor]) -> None:
+        """Takes a complete state, which may have other entries too."""
+        self._set_state({key: state[_named(key, name)] for key in self._state_shapes()})
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """Saves nothing: the module around it does."""
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Loads nothing, and takes what is there for unexpected."""
+        strict, unexpected = args[1], args[3]
+        if strict:
+            unexpected.extend(key for key in state_dict if key.startswith(prefix))
+
+
+def _named(key: str, name: str) -> str:
+    which, _, rest = key.partition("_")
+    return f"{which}_{name}_{rest}" if rest else f"{which}_{name}"
+
+
+class Int8Weight(NamedWeight, WeightedQuantizedModule):
+    """One packed weight and its bias.
 
     Args:
         label: what messages call it.
@@ -33,10 +63,8 @@ class Int8Weight(WeightedQuantizedModule):
         return self._label
 
 
-class Float16Weight(PlainStateModule):
+class Float16Weight(NamedWeight):
     """One weight kept in float16, and its bias in float32.
-
-    State: ``weight`` and, if there is one, ``bias``.
 
     Args:
         label: what messages call it.
