@@ -97,7 +97,7 @@ def test_is_a_tensor_of_float32():
     assert isinstance(q, torch.Tensor)
     assert isinstance(q, torchq.QTensor)
     assert (q.dtype, q.shape, q.dim(), q.numel(), len(q)) == (torch.float32, (4,), 1, 4, 4)
-    assert q.is_floating_point()
+    assert not q.is_floating_point()
     assert not q.requires_grad
     assert q.device == torch.device("cpu")
 

@@ -12,7 +12,8 @@ ITS_OWN = {"_cdata", "_python_dispatch", "volatile"}
 TENSORS = {"T", "mT", "H", "mH", "data", "real"}
 GETTERS = sorted(f.__self__.__name__ for f in FUNCTIONS if getattr(f, "__name__", "") == "__get__")
 ATTRIBUTES = [name for name in GETTERS if name not in ITS_OWN | TENSORS]
-METHODS = sorted({f.__name__ for f in FUNCTIONS if f.__name__.startswith(("is_", "_is_"))})
+# No float, whose dtype is cast with a module's.
+METHODS = sorted({f.__name__ for f in FUNCTIONS if f.__name__.startswith(("is_", "_is_"))} - {"is_floating_point"})
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -67,7 +68,6 @@ def test_question_is_answered_as_by_the_float_tensor(name, pair):
         Tensor.get_device,
         lambda t: t.is_contiguous(memory_format=torch.channels_last),
         torch.is_tensor,
-        torch.is_floating_point,
         torch.is_complex,
         torch.get_device,
     ],
@@ -76,6 +76,23 @@ def test_question_is_answered_as_by_the_float_tensor(name, pair):
 def test_size_and_layout_are_the_float_tensors(ask, pair):
     q, x = pair
     assert ask(q) == ask(x)
+
+
+@pytest.mark.parametrize("cast", ["float", "half", "double", "bfloat16"])
+def test_casting_a_module_leaves_its_qtensors_alone(cast):
+    q = torchq.quantize_per_tensor(torch.ones(2), 0.1, 0, torchq.quint8)
+    module = torch.nn.Linear(2, 3)
+    module.register_buffer("q", q)
+    with torchq.no_float_fallback():
+        getattr(module, cast)()
+        module.to(torch.float16)
+    assert torch.equal(module.q.int_repr(), q.int_repr())
+    assert module.weight.dtype == torch.float16
+
+
+@pytest.mark.parametrize("ask", [Tensor.is_floating_point, torch.is_floating_point])
+def test_is_no_floating_point_tensor(ask):
+    assert ask(torchq.quantize_per_tensor(torch.ones(2), 0.1, 0, torchq.quint8)) is False
 
 
 def test_serves_as_a_key():
@@ -88,3 +105,11 @@ def test_formats_as_it_prints():
     torchq.float_fallbacks(clear=True)
     assert f"{q}" == str(q) == repr(q)
     assert torchq.float_fallbacks() == {}
+
+
+def test_one_element_takes_a_format_specification():
+    q = torchq.quantize_per_tensor(torch.tensor([0.5, 0.9]), 0.1, 0, torchq.quint8)
+    assert f"{q.max():.3f}" == "0.900"
+    assert f"{q[0]:>6.1f}" == "   0.5"
+    with pytest.raises(TypeError, match="unsupported format string"):
+        f"{q:.3f}"

@@ -103,7 +103,6 @@ def test_per_channel_has_no_parameters_of_the_whole(channels, name):
         (lambda q: q.mul_(2.0), "mul_"),
         (lambda q: torch.sigmoid_(q), "sigmoid_"),
         (lambda q: F.elu_(q), "elu_"),
-        (lambda q: q.requires_grad_(), "requires_grad_"),
         (lambda q: torch.sigmoid_(input=q), "sigmoid_"),
         (lambda q: torch.nn.init.constant_(q, 1.0), "constant_"),
         (lambda q: q.set_(torch.ones(4)), "set_"),
@@ -117,6 +116,16 @@ def test_changing_in_place_is_refused_where_integers_cannot(q, change, name):
     with pytest.raises(RuntimeError, match=rf"{name} .*would change a QTensor in place"):
         change(q)
     assert torch.equal(q.int_repr(), before)
+
+
+def test_requiring_a_gradient_is_refused(q):
+    with pytest.raises(RuntimeError, match="a QTensor cannot require a gradient"):
+        q.requires_grad_()
+
+
+def test_refusal_names_no_function_that_torch_has_not(q):
+    with pytest.raises(RuntimeError, match=r"uniform_ .*has no integer form; dequantize it first"):
+        q.uniform_()
 
 
 WIDE = torchq.quantize_per_tensor(X, 0.1, 0, torchq.qint32)

@@ -64,8 +64,8 @@ per_channel_symmetric = QScheme.per_channel_symmetric
 per_channel_affine_float_qparams = QScheme.per_channel_affine_float_qparams
 
 # torch's own objects, by the name that they share with torchq's; a torch without them has none.
-_FROM_TORCH = {getattr(torch, m.value): m for e in (QDtype, QScheme) for m in e if hasattr(torch, m.value)}
-_TORCH_TYPES = tuple({type(value) for value in _FROM_TORCH})
+FROM_TORCH = {getattr(torch, m.value): m for e in (QDtype, QScheme) for m in e if hasattr(torch, m.value)}
+_TORCH_TYPES = tuple({type(value) for value in FROM_TORCH})
 _FROM_STORAGE = {m.storage_dtype: m for m in (quint8, qint8, qint32)}
 
 
@@ -86,7 +86,7 @@ def as_qdtype(dtype: object) -> QDtype:
 
 def from_torch(value: Any) -> Any:
     """Returns torchq's object for a quantized dtype or scheme of torch, and anything else as it is."""
-    return _FROM_TORCH.get(value, value) if isinstance(value, _TORCH_TYPES) else value
+    return FROM_TORCH.get(value, value) if isinstance(value, _TORCH_TYPES) else value
 
 
 def as_qscheme(qscheme: object) -> QScheme:

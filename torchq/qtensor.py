@@ -186,8 +186,8 @@ class QTensor(torch.Tensor):
         return text + ")"
 
     def __format__(self, spec: str) -> str:
-        """Formats as ``repr`` does; there are no format specifications."""
-        return object.__format__(self, spec)
+        """Formats as ``repr`` does, and with a format specification the value of a tensor without dimensions."""
+        return format(self.item(), spec) if spec and self.dim() == 0 else object.__format__(self, spec)
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
         """Pickles as integers and parameters, which ``torch.load(weights_only=True)`` reads."""
@@ -247,10 +247,13 @@ def _refuse_writing(func: Callable, name: str, args: tuple, kwargs: dict) -> Non
         return
     if leaf == "__setitem__":
         raise RuntimeError(f"elements of a QTensor of {args[0].qdtype} cannot be set")
+    if leaf == "requires_grad_":
+        raise RuntimeError("a QTensor cannot require a gradient: integers carry none")
     if leaf.endswith("_") and not leaf.endswith("__"):
+        instead = f"use {leaf[:-1]}, or FloatFunctional in a model that is to be quantized"
         raise RuntimeError(
             f"{name} (or the operator that stands for it, as += for add_) would change a QTensor in place, and has no "
-            f"integer form; use {leaf[:-1]}, or FloatFunctional in a model that is to be quantized"
+            f"integer form; {instead if hasattr(Tensor, leaf[:-1]) else 'dequantize it first'}"
         )
     if _asks_inplace(func, args, kwargs):
         raise RuntimeError(

@@ -132,6 +132,14 @@ def test_preserved_attributes_stay(library):
     assert migrate.convert_model(theirs).classes == ["cat", "dog"]
 
 
+def test_layer_with_named_arguments_is_refused(library):
+    graph = Graph()
+    x = graph.placeholder("x")
+    graph.output(graph.call_function(torch.ops.quantized.linear, (x, x), {"Y_scale_i": 1.0, "Y_zero_point_i": 0}))
+    with pytest.raises(ValueError, match="it names arguments: Y_scale_i, Y_zero_point_i"):
+        migrate.convert_model(GraphModule(nn.Module(), graph))
+
+
 def test_function_without_a_counterpart_is_refused_by_name(library):
     graph = Graph()
     x = graph.placeholder("x")

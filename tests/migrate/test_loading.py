@@ -128,6 +128,15 @@ def test_entry_that_is_no_tensor_is_refused():
         migrate.convert_state_dict({"layer.extra": {}}, nn.Module())
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:'torch.load' received a zip file:UserWarning")
+def test_program_of_torchscript_is_refused():
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.script(nn.ReLU()), file)
+    file.seek(0)
+    with pytest.raises(TypeError, match="a TorchScript program"):
+        migrate.load(file)
+
+
 @pytest.mark.parametrize(
     ("value", "model", "message"),
     [

@@ -64,6 +64,46 @@ def test_wrapper_becomes_torchqs(torch_ao):
     assert torch.equal(migrated(x), theirs(x))
 
 
+# torch.ao says so of parts that a model does not use, and of the rows that are appended to keys and values.
+@pytest.mark.filterwarnings("ignore:must run observer before calling calculate_qparams:UserWarning")
+@pytest.mark.filterwarnings("ignore:All inputs of this cat operator must share:UserWarning")
+def test_lstm_and_attention_in_parts_give_the_same_integers(torch_ao):
+    theirs, x = there.in_parts(torch_ao), torch.randn(7, 3, 6)
+    migrated = migrate.convert_model(theirs)
+    given, expected = migrated(x), theirs(x)
+    # In steps of one scale, of which a few are one apart: docs/recurrent.md.
+    step = migrated.attention.out_proj.scale
+    assert (given - expected).abs().max() <= 1.5 * step
+    assert (given != expected).float().mean() <= 0.02
+    for name, part in migrated.named_modules():
+        if isinstance(part, quantized.Linear):
+            other = theirs.get_submodule(name)
+            assert torch.equal(part.weight().int_repr(), other.weight().int_repr())
+            assert (part.scale, part.zero_point) == (other.scale, other.zero_point)
+
+
+# torch.ao says so of parts that a model does not use.
+@pytest.mark.filterwarnings("ignore:must run observer before calling calculate_qparams:UserWarning")
+def test_cells_keep_the_qparams_of_their_first_states(torch_ao):
+    theirs = there.in_parts(torch_ao)
+    cell = theirs.lstm.layers[0].layer_fw.cell
+    cell.initial_hidden_state_qparams = (0.5, 3)
+    migrated = migrate.convert_model(theirs)
+    assert migrated.lstm.layers[0].layer_fw.cell.initial_hidden_state_qparams == (0.5, 3)
+    assert migrated.lstm.layers[0].layer_fw.cell.hidden_state_dtype is torchq.quint8
+
+
+def test_quantized_tensors_and_dtypes_of_other_modules_become_torchqs(torch_ao):
+    model = nn.Module()
+    model.register_buffer("table", torch.quantize_per_tensor(torch.randn(3), 0.1, 3, torch.quint8))
+    model.dtype, model.scheme = torch.qint8, torch.per_channel_symmetric
+    migrated = migrate.convert_model(model)
+    assert type(migrated.table) is torchq.QTensor
+    assert torch.equal(migrated.table.dequantize(), model.table.dequantize())
+    assert migrated.dtype is torchq.qint8
+    assert migrated.scheme is torchq.per_channel_symmetric
+
+
 def test_hooks_stay():
     layer, seen = torch.ao.nn.quantized.ReLU6(), []
     layer.register_forward_hook(lambda module, args, result: seen.append(type(module)))

@@ -156,6 +156,38 @@ def test_new_import_comes_behind_a_last_line_without_an_end():
     assert rewritten("import torch; x = torch.quint8") == "import torch; x = torchq.quint8\nimport torchq"
 
 
+def test_new_import_comes_before_the_first_use():
+    before = "import torch\nx = torch.quint8\nimport torch.nn.functional as F\n"
+    assert rewritten(before) == before.replace("torch.q", "torchq.q").replace("torch\nx", "torch\nimport torchq\nx")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch.ops.quantized.add.default",
+        "torch.quint8.itemsize",
+        "torch.classes.quantized.LinearPackedParamsBase",
+        "torch.ao.quantization.prepare.nothing",
+    ],
+)
+def test_names_behind_what_torchq_has_are_listed_if_it_has_not_them(name):
+    result = rewrite(f"import torch\nx = {name}\n")
+    assert result.text == f"import torch\nx = {name}\n"
+    assert result.unmapped == [(2, name)]
+
+
+@pytest.mark.parametrize("test", ["q.dtype == torch.quint8", "q.dtype in (torch.qint8, torch.float)", "q.is_quantized"])
+def test_questions_that_a_qtensor_answers_otherwise_are_listed(test):
+    (found,) = rewrite(f"import torch\nif {test}:\n    pass\n").unmapped
+    assert found.line == 2
+    assert "QTensor" in found.name
+
+
+@pytest.mark.parametrize("test", ["q.dtype == torch.float", "f(torch.quint8) == 3", "torch.quint8 == other.kind"])
+def test_other_comparisons_are_not_listed(test):
+    assert rewrite(f"import torch\nx = {test}\n").unmapped == []
+
+
 def test_names_without_a_counterpart_stay_and_are_listed():
     source = textwrap.dedent("""
         import torch

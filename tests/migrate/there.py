@@ -140,3 +140,28 @@ def recurrent(quantization, name, dtype, seed=0):
     make, _ = RECURRENT[name]
     model = nn.Sequential(make())
     return quantization.quantize_dynamic(model, {type(model[0])}, dtype=dtype)
+
+
+class Parts(nn.Module):
+    """An LSTM and attention that are quantized in parts."""
+
+    def __init__(self, quantization):
+        super().__init__()
+        self.quant, self.dequant = quantization.QuantStub(), quantization.DeQuantStub()
+        self.lstm = nn.LSTM(6, 5, 2, bidirectional=True)
+        self.attention = nn.MultiheadAttention(10, 2, add_bias_kv=True)
+
+    def forward(self, x):
+        y, _ = self.lstm(self.quant(x))
+        return self.dequant(self.attention(y, y, y)[0])
+
+
+def in_parts(quantization, seed=0):
+    """That model, quantized by torch.ao or torchq."""
+    torch.manual_seed(seed)
+    model = Parts(quantization).eval()
+    model.qconfig = quantization.get_default_qconfig("fbgemm")
+    custom = quantization.get_default_custom_config_dict()
+    prepared = quantization.prepare(model, prepare_custom_config_dict=custom)
+    prepared(torch.randn(7, 3, 6))
+    return quantization.convert(prepared, convert_custom_config_dict=custom)

@@ -177,6 +177,7 @@ COPIES = {
     "unsqueeze_copy": lambda x: torch.unsqueeze_copy(x, 1),
     "embedding": lambda x: F.embedding(torch.tensor([[3, 0], [1, 1]]), x[0, :, 0]),
     "dropout": lambda x: F.dropout(x, 0.5, training=False),
+    "torch.dropout": lambda x: torch.dropout(x, 0.5, False),
     "dropout1d": lambda x: F.dropout1d(x[0], 0.5, training=False),
     "dropout2d": lambda x: F.dropout2d(x, 0.5, training=False),
     "dropout3d": lambda x: F.dropout3d(x, 0.5, training=False),

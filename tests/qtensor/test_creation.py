@@ -177,7 +177,7 @@ def test_empty_like_follows_device_and_layout():
     assert torch.equal(torch.ones_like(q, dtype=torch.float64), torch.ones(2, 3, 4, 5, dtype=torch.float64))
 
 
-SIZED = {"new": (2,), "new_full": ((2,), 3.0), "new_empty_strided": ((2,), (1,)), "new_tensor": ([1.0, 2.0],)}
+SIZED = {"new_full": ((2,), 3.0), "new_empty_strided": ((2,), (1,)), "new_tensor": ([1.0, 2.0],)}
 
 
 @pytest.mark.parametrize("function", NEW, ids=lambda function: function.__name__)
@@ -186,3 +186,9 @@ def test_new_tensors_are_plain_ones_of_the_dtype_that_it_reports(function):
     with torchq.no_float_fallback():
         made = function(q, *SIZED.get(function.__name__, ((2,),)))
     assert (type(made), made.shape, made.dtype) == (torch.Tensor, (2,), torch.float32)
+
+
+def test_new_is_refused():
+    q = torchq.quantize_per_tensor(X, 0.1, 10, torchq.quint8)
+    with pytest.raises(TypeError, match=r"Tensor\.new makes no QTensor"):
+        q.new(2)

@@ -25,6 +25,7 @@ TESTED_ELSEWHERE = {
     *(torch.empty_like, *of_torch("empty_quantized")),
     # in test_qtensor_compile.py
     torch._C._nn.pad,
+    *(Tensor.is_floating_point, torch.is_floating_point, Tensor.new),
     # in test_activations.py
     *(torch.prelu, Tensor.prelu, *of_torch("quantized_batch_norm")),
     # nn.functional's max_pool2d asks torch.max_pool2d

@@ -90,6 +90,7 @@ class _Converting:
         elif node.op == "call_function" and node.target in _TORCH_FUNCTIONS:
             made.target = _TORCH_FUNCTIONS[node.target]
             made.args = tuple(map(from_torch, made.args))
+            made.kwargs = {name: from_torch(value) for name, value in made.kwargs.items()}
 
     def finish(self) -> QuantizedGraphModule:
         """Returns the new model."""
@@ -110,7 +111,9 @@ class _Converting:
             setattr(self.root, target, value.item())
 
     def _call_module(self, node: Node, name: str) -> Node:
-        x, packed, *rest = (*node.args, *node.kwargs.values())
+        if node.kwargs:
+            raise ValueError(f"cannot migrate {node.name!r}: it names arguments: {', '.join(node.kwargs)}")
+        x, packed, *rest = node.args
         module = _linear(name, self._value(packed)) if name in _LINEAR else _convolution(name, self._value(packed))
         if isinstance(module, QuantizedOutputModule):
             module.set_output_qparams(*map(self._value, rest))

@@ -29,6 +29,8 @@ def load(file: str | PathLike | IO[bytes], model: nn.Module | None = None, map_l
         RuntimeError: if the state is not one of such a model.
     """
     found = torch.load(file, map_location=map_location, pickle_module=reading, weights_only=False)
+    if isinstance(found, torch.jit.ScriptModule):
+        raise TypeError("the file holds a TorchScript program, which has no modules to migrate")
     if isinstance(found, nn.Module):
         if model is not None:
             raise TypeError(f"the file holds a whole model, a {type(found).__name__}: load it without giving one")

@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchq.dtypes import as_qdtype
+from torchq.dtypes import as_qdtype, from_torch
 from torchq.migrate.names import found_for, is_torch_ao
-from torchq.migrate.values import as_qtensor, cell_parameters, embedding_rows, linear_parameters
-from torchq.nn import intrinsic, quantized
+from torchq.migrate.values import as_qtensor, cell_weights, embedding_rows, layer_weights, linear_parameters
+from torchq.nn import intrinsic, quantizable, quantized
 from torchq.nn.intrinsic import quantized as intrinsic_quantized
 from torchq.nn.quantized import dynamic
+from torchq.qtensor import QTensor
 from torchq.quantization import DeQuantStub, QuantStub, QuantWrapper
 
 Builder = Callable[[nn.Module, type], nn.Module]
@@ -19,6 +20,10 @@ Builder = Callable[[nn.Module, type], nn.Module]
 _CONVOLUTION = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation")
 
 _RECURRENT = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
+_STATES = (
+    *("initial_hidden_state_qparams", "initial_cell_state_qparams"),
+    *("hidden_state_dtype", "cell_state_dtype"),
+)
 # Float containers, which stay where a model was not quantized.
 _FUSED = (
     "BNReLU2d",
@@ -124,6 +129,8 @@ def _with_affine(*names: str) -> Builder:
 
 def _linear(module: nn.Module, cls: type) -> nn.Module:
     weight, bias = linear_parameters(module._packed_params._packed_params)
+    if not isinstance(weight, QTensor):
+        raise ValueError("it has a float16 weight, and torchq's linear layers have int8 ones")
     slope = [module.negative_slope] if cls is intrinsic_quantized.LinearLeakyReLU else []
     made = cls(module.in_features, module.out_features, *slope, bias is not None)
     made.set_weight_bias(weight, bias)
@@ -199,23 +206,53 @@ def _functional(module: nn.Module, cls: type) -> nn.Module:
 def _recurrent(module: nn.Module, cls: type) -> nn.Module:
     arguments = _arguments(module, (*_RECURRENT, "dtype"))
     made = cls(module.input_size, module.hidden_size, **arguments)
-    given = {}
-    for suffix, cell in zip(made.suffixes(), module._all_weight_values, strict=True):
-        for name, (weight, bias) in cell_parameters(cell.param).items():
-            given |= {f"weight_{name}_{suffix}": weight, f"bias_{name}_{suffix}": bias if module.bias else None}
-    made.set_weight_bias(given)
+    made.set_weight_bias(layer_weights([cell.param for cell in module._all_weight_values], made.suffixes()))
     return made
 
 
 def _cell(module: nn.Module, cls: type) -> nn.Module:
     nonlinearity = {"nonlinearity": module.nonlinearity} if cls is dynamic.RNNCell else {}
     made = cls(module.input_size, module.hidden_size, module.bias, dtype=module.weight_dtype, **nonlinearity)
-    # What is packed counts: the attributes for biases are those of a new cell.
-    packed = {name: linear_parameters(getattr(module, f"_packed_weight_{name}")) for name in ("ih", "hh")}
-    weights = {f"weight_{name}": weight for name, (weight, _) in packed.items()}
-    biases = {f"bias_{name}": bias for name, (_, bias) in packed.items()}
-    made.set_weight_bias({"weight": weights, "bias": biases})
+    # The attributes for biases are those of a new cell; what is packed counts.
+    made.set_weight_bias(cell_weights(module._packed_weight_ih, module._packed_weight_hh))
     return made
+
+
+def _lstm(module: nn.Module, cls: type) -> nn.Module:
+    split_gates = any(getattr(part, "split_gates", False) for part in module.modules())
+    arguments = _arguments(module, _RECURRENT)
+    made = cls(module.input_size, module.hidden_size, **arguments, split_gates=split_gates)
+    _take_parts(made, module)
+    return made
+
+
+def _attention(module: nn.Module, cls: type) -> nn.Module:
+    bias = linear_parameters(module.linear_Q._packed_params._packed_params)[1] is not None
+    names = ("dropout", "add_zero_attn", "kdim", "vdim", "batch_first")
+    rows = {name: getattr(module, name) for name in ("bias_k", "bias_v")}
+    made = cls(
+        module.embed_dim,
+        module.num_heads,
+        bias=bias,
+        add_bias_kv=rows["bias_k"] is not None,
+        **_arguments(module, names),
+    )
+    for name, row in rows.items():
+        if row is not None:
+            setattr(made, name, as_qtensor(row))
+    _take_parts(made, module)
+    return made
+
+
+def _take_parts(made: nn.Module, module: nn.Module) -> None:
+    """Puts the converted parts of a module into one with the same parts, and what cells say of their states."""
+    for name, part in module.named_modules():
+        cls = found_for(class_path(part))
+        if name and cls in _BUILDERS:
+            made.set_submodule(name, converted(part, name))
+        if cls is quantizable.LSTMCell:
+            for attribute in _STATES:
+                setattr(made.get_submodule(name), attribute, from_torch(getattr(part, attribute)))
 
 
 def _fused(module: nn.Module, cls: type) -> nn.Module:
@@ -239,6 +276,8 @@ _BUILDERS: dict[type[nn.Module], Builder] = {
     **dict.fromkeys((intrinsic_quantized.ConvAdd2d, intrinsic_quantized.ConvAddReLU2d), _static_convolution),
     **dict.fromkeys((dynamic.Conv1d, dynamic.Conv2d, dynamic.Conv3d), _convolution),
     **dict.fromkeys((dynamic.ConvTranspose1d, dynamic.ConvTranspose2d, dynamic.ConvTranspose3d), _convolution),
+    quantized.LSTM: _lstm,
+    quantized.MultiheadAttention: _attention,
     **dict.fromkeys((dynamic.LSTM, dynamic.GRU), _recurrent),
     **dict.fromkeys((dynamic.LSTMCell, dynamic.GRUCell, dynamic.RNNCell), _cell),
     **dict.fromkeys((quantized.Embedding, quantized.EmbeddingBag), _embedding),

@@ -28,12 +28,15 @@ _IN_TORCH = {
 }
 
 # What is in torch itself, for quantization, and has no counterpart.
-_ONLY_TORCH = ("torch.backends.quantized", "torch.quint2x4", "torch.quantized_", "torch.fbgemm_")
+_ONLY_TORCH = (
+    *("torch.backends.quantized", "torch.classes.quantized", "torch.classes.rnn"),
+    *("torch.quint2x4", "torch.quantized_", "torch.fbgemm_"),
+)
 
 
 def is_for_quantization(path: str) -> bool:
     """Whether a dotted name is that of something that torch has for quantization."""
-    in_torch = path.startswith("torch.") and path.removeprefix("torch.") in _IN_TORCH
+    in_torch = path.startswith("torch.") and path.split(".")[1] in _IN_TORCH
     return path == "torch.ao" or is_torch_ao(path) or in_torch or path.startswith(_ONLY_TORCH)
 
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import NamedTuple
 
+from torchq.dtypes import QDtype
 from torchq.migrate.names import counterpart, find, is_for_quantization, module_of
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _WIDTH = 100
+_DTYPES = {f"torch.{dtype.value}" for dtype in QDtype}
 
 
 class Unmapped(NamedTuple):
@@ -86,6 +88,7 @@ class _Rewriting:
         for node, name in _chains(self.tree, frozenset()):
             if name.partition(".")[0] in self.bound:
                 self._chain(node, name)
+        self._note_questions()
         self._add_imports()
         data = self.data
         for first, last, text in sorted(self.edits, reverse=True):
@@ -156,6 +159,26 @@ class _Rewriting:
         self.edits.append((*self._span(node), target))
         self.used.add(module_of(target))
 
+    def _note_questions(self) -> None:
+        """Notes what a QTensor answers in another way than torch's quantized tensors: its dtype is that of floats."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Attribute) and node.attr == "is_quantized":
+                self.unmapped.add(Unmapped(node.lineno, "is_quantized, which is False of a QTensor"))
+            if isinstance(node, ast.Compare) and any(map(self._is_dtype, ast.walk(node))):
+                sides = [node.left, *node.comparators]
+                if any(isinstance(side, ast.Attribute) and side.attr == "dtype" for side in sides):
+                    self.unmapped.add(
+                        Unmapped(node.lineno, "dtype, which is torch.float32 of a QTensor: ask for qdtype")
+                    )
+
+    def _is_dtype(self, node: ast.AST) -> bool:
+        if not isinstance(node, ast.Attribute | ast.Name):
+            return False
+        name = ast.unparse(node)
+        root, _, rest = name.partition(".")
+        path = ".".join([self.bound.get(root, ""), *([rest] if rest else [])])
+        return path in _DTYPES
+
     def _add_imports(self) -> None:
         roots = {name.partition(".")[0] for name in self.imported}
         missing = sorted(
@@ -169,8 +192,8 @@ class _Rewriting:
             if isinstance(node, ast.Import | ast.ImportFrom)
             and any(path.partition(".")[0] == "torch" for _, path in _bindings(node))
         ]
-        if not after:
-            after = [node for node in self.tree.body if _begins(node)]
+        # Behind the first of them, since names of torch may be used between two.
+        after = after[:1] or [node for node in self.tree.body if _begins(node)]
         line = after[-1].end_lineno if after else 0
         lines = "".join(f"import {name}{self.newline}" for name in missing)
         place = self.starts[line]
@@ -205,9 +228,12 @@ def _longest(path: str) -> tuple[str, str] | None:
     kept = path
     while is_for_quantization(kept):
         target = counterpart(kept)
-        # A module stands for itself only: what torchq's lacks is not found by naming it.
-        if target is not None and (kept == path or not isinstance(find(target), ModuleType)):
-            return kept, target
+        if target is not None:
+            # An attribute behind it must be there too. A module stands for itself only: what torchq's lacks is not
+            # found by naming it.
+            found, rest = find(target), path.removeprefix(kept).split(".")[1:]
+            is_there = not rest or (not isinstance(found, ModuleType) and hasattr(found, rest[0]))
+            return (kept, target) if is_there else None
         kept = kept.rpartition(".")[0]
     return None
 

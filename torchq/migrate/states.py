@@ -1,5 +1,7 @@
 """States of torch.ao's models."""
 
+import copy
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +10,10 @@ from torch import nn
 
 from torchq.migrate.values import (
     as_qtensor,
-    cell_parameters,
+    cell_weights,
     embedding_rows,
     is_packed,
+    layer_weights,
     linear_parameters,
     weight_and_bias,
 )
@@ -30,8 +33,8 @@ _FIXED = (quantized.Sigmoid, quantized.Softmax)
 _FIXED_FUNCTIONS = (operations.hardsigmoid, operations.sigmoid, operations.tanh)
 # torch.ao saves none of these either, which it chose by data.
 _LOST = (quantized.ELU, quantized.PReLU)
-# In the names of the layers of an LSTM or GRU.
-_CELL = "_all_weight_values."
+# Names of the packed weights of recurrent layers and of cells.
+_PACKED = re.compile(r"_all_weight_values\.\d+\.param$|_packed_weight_(ih|hh)$")
 _ONE_DIMENSION = (quantized.Conv1d, quantized.ConvTranspose1d)
 
 
@@ -50,7 +53,7 @@ def convert_state_dict(state_dict: Mapping[str, Any], model: nn.Module) -> dict[
     """
     state: dict[str, Any] = {}
     for name, value in state_dict.items():
-        state.update({name: value} if _CELL in name else _entries(name, value))
+        state.update({name: value} if _PACKED.search(name) else _entries(name, value))
     for path, module in model.named_modules():
         prefix = f"{path}." if path else ""
         if isinstance(module, _LOST):
@@ -72,14 +75,16 @@ def convert_state_dict(state_dict: Mapping[str, Any], model: nn.Module) -> dict[
 
 def _fit_recurrent(state: dict[str, Any], prefix: str, module: RecurrentModule) -> None:
     """Makes the entries of recurrent layers and cells those that torchq's have."""
-    if not isinstance(module, RNNBase):
-        for name in [name for name in state if name.startswith(f"{prefix}_packed_weight_")]:
-            state[name.replace("_packed_weight_", "", 1)] = state.pop(name)
-        return
-    for index, suffix in enumerate(module.suffixes()):
-        packed = state.pop(f"{prefix}{_CELL}{index}.param", None)
-        for name, parameters in ({} if packed is None else cell_parameters(packed)).items():
-            state.update(_layer_entries(f"{prefix}{name}_{suffix}.", *parameters))
+    found = {name: state.pop(name) for name in list(state) if name.startswith(prefix) and _PACKED.search(name)}
+    if not found:
+        return  # which load_state_dict says
+    filled = copy.deepcopy(module)
+    if isinstance(module, RNNBase):
+        packed = [found[name] for name in sorted(found, key=lambda name: int(name.split(".")[-2]))]
+        filled.set_weight_bias(layer_weights(packed, module.suffixes()))
+    else:
+        filled.set_weight_bias(cell_weights(*(found[f"{prefix}_packed_weight_{name}"] for name in ("ih", "hh"))))
+    state.update({prefix + name: value for name, value in filled.state_dict().items()})
 
 
 def _fit_graph(state: dict[str, torch.Tensor], prefix: str, module: QuantizedGraphModule) -> None:
@@ -120,13 +125,15 @@ def _entries(name: str, value: Any) -> dict[str, torch.Tensor]:
     if isinstance(value, QTensor) or (isinstance(value, torch.Tensor) and value.is_quantized):
         return _weight_entries(name.removesuffix("weight"), as_qtensor(value))
     if not isinstance(value, torch.Tensor):
-        raise TypeError(f"cannot migrate {name!r}, a {type(value).__name__}")
+        raise TypeError(
+            f"cannot migrate {name!r}, a {type(value).__name__}: a model's own state has tensors only, and may be an "
+            "entry of what was saved"
+        )
     return {name: value}
 
 
 def _layer_entries(prefix: str, weight: torch.Tensor, bias: torch.Tensor | None) -> dict[str, torch.Tensor]:
-    halved = not isinstance(weight, QTensor)
-    entries = {f"{prefix}weight": weight.half()} if halved else _weight_entries(prefix, weight)
+    entries = _weight_entries(prefix, as_qtensor(weight))
     return entries if bias is None else {**entries, f"{prefix}bias": bias}
 
 

@@ -1,5 +1,6 @@
 """Quantized tensors and packed parameters of torch, as torchq's."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -80,17 +81,34 @@ def weight_and_bias(packed: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
     return convolution_parameters(packed)[:2] if "Conv" in packed.__getstate__()[1] else linear_parameters(packed)
 
 
-def cell_parameters(packed: Any) -> dict[str, tuple[torch.Tensor, torch.Tensor | None]]:
-    """Returns weight and bias of a packed layer and direction of an LSTM or GRU, for its input (ih) and its state (hh).
+def layer_weights(packed: Sequence[Any], suffixes: Sequence[str]) -> dict[str, Any]:
+    """Returns what an LSTM's or GRU's ``set_weight_bias`` takes.
+
+    Args:
+        packed: the parameters of each layer and direction.
+        suffixes: what the names of their weights end with.
 
     Raises:
-        ValueError: if it quantizes its input in 8 bits.
+        ValueError: if one quantizes its input in 8 bits, or there are more or fewer than suffixes.
     """
-    kind, biases, _, options, layers = _state(packed)
-    if kind == "quantized_dynamic" and options != [1]:
-        raise ValueError("it quantizes inputs in 8 bits; torchq's recurrent layers do so in 7")
-    weights, own = zip(*map(linear_parameters, layers), strict=True)
-    return dict(zip(("ih", "hh"), zip(weights, biases or own, strict=True), strict=True))
+    if len(packed) != len(suffixes):
+        raise ValueError(f"it has {len(packed)} packed layers and directions, expected {len(suffixes)}")
+    given: dict[str, Any] = {}
+    for cell, suffix in zip(packed, suffixes, strict=True):
+        kind, biases, _, options, layers = _state(cell)
+        if kind == "quantized_dynamic" and options != [1]:
+            raise ValueError("it quantizes inputs in 8 bits; torchq's recurrent layers do so in 7")
+        weights, own = zip(*map(linear_parameters, layers), strict=True)
+        given |= {f"weight_{name}_{suffix}": weight for name, weight in zip(("ih", "hh"), weights, strict=True)}
+        given |= {f"bias_{name}_{suffix}": bias for name, bias in zip(("ih", "hh"), biases or own, strict=True)}
+    return given
+
+
+def cell_weights(ih: Any, hh: Any) -> dict[str, dict[str, Any]]:
+    """Returns what a cell's ``set_weight_bias`` takes, for its two packed linear layers."""
+    (weight_ih, bias_ih), (weight_hh, bias_hh) = linear_parameters(ih), linear_parameters(hh)
+    weights = {"weight_ih": weight_ih, "weight_hh": weight_hh}
+    return {"weight": weights, "bias": {"bias_ih": bias_ih, "bias_hh": bias_hh}}
 
 
 def embedding_rows(packed: Any) -> QTensor:

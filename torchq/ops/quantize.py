@@ -1,7 +1,5 @@
 """Float to integers and back."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -19,7 +17,7 @@ def check_qparams(scale: float, zero_point: int, dtype: torch.dtype) -> None:
         zero_point: must lie in the dtype's range.
         dtype: ``torch.uint8``, ``torch.int8`` or ``torch.int32``.
     """
-    if not (math.isfinite(scale) and 2.938736e-39 < scale < 3.4028235e38):
+    if not 2.938736e-39 < scale < 3.4028235e38:
         raise ValueError(f"scale must be finite and above 0, within float32's range, got {scale}")
     qdtype = qdtype_of_storage(dtype)
     if not qdtype.qmin <= zero_point <= qdtype.qmax:

@@ -14,7 +14,7 @@ from torchq import ops
 from torchq.qtensor import QTensor
 from torchq.qtensor_functions.elementwise import written_to
 from torchq.qtensor_functions.table import implements, of_bytes, of_torch
-from torchq.qtensor_tables import looked_up
+from torchq.qtensor_tables import gelu_tanh, looked_up
 
 
 @implements(torch.sigmoid, Tensor.sigmoid, torch.special.expit)
@@ -43,11 +43,7 @@ def _hardsigmoid(input: QTensor, inplace: bool = False) -> Any:
 def _gelu(input: QTensor, approximate: str = "none") -> Any:
     if not of_bytes(input) or approximate not in ("none", "tanh"):
         return NotImplemented
-    return looked_up(F.gelu if approximate == "none" else _gelu_tanh, input, input._scale, input._zero_point)
-
-
-def _gelu_tanh(values: Tensor) -> Tensor:
-    return F.gelu(values, approximate="tanh")
+    return looked_up(F.gelu if approximate == "none" else gelu_tanh, input, input._scale, input._zero_point)
 
 
 @implements(*of_torch("quantized_batch_norm"))

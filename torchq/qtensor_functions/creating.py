@@ -64,7 +64,7 @@ def _plain(function: Callable) -> Callable:
 
 
 NEW = (
-    Tensor.new, Tensor.new_empty, Tensor.new_empty_strided, Tensor.new_zeros, Tensor.new_ones, Tensor.new_full,
+    Tensor.new_empty, Tensor.new_empty_strided, Tensor.new_zeros, Tensor.new_ones, Tensor.new_full,
     Tensor.new_tensor,
 )  # fmt: skip
 FUNCTIONS.update({function: _plain(function) for function in NEW})

@@ -98,6 +98,6 @@ def _threshold_(input: QTensor, threshold: float, value: float) -> Any:
     return _threshold(input, threshold, value, inplace=True)
 
 
-@implements(F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
+@implements(torch.dropout, F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
 def _dropout(input: QTensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
     return NotImplemented if training else input

@@ -19,7 +19,7 @@ QUESTIONS = (
     *(getattr(Tensor, name) for name in _MEMBERS if name.startswith(("is_", "_is_")) and callable(_MEMBERS[name])),
     Tensor.size, Tensor.stride, Tensor.dim, Tensor.ndimension, Tensor.numel, Tensor.nelement, Tensor.__len__,
     Tensor.__hash__, Tensor.untyped_storage, Tensor.storage_offset, Tensor.get_device, Tensor.element_size,
-    Tensor.itemsize.__get__, torch.numel, torch.is_floating_point, torch.is_complex,
+    Tensor.itemsize.__get__, torch.numel, torch.is_complex,
 )  # fmt: skip
 
 
@@ -47,6 +47,12 @@ for _shared in (
         return _function(q._data, *args, **kwargs)
 
     FUNCTIONS[_shared] = _answer
+
+
+@implements(Tensor.is_floating_point, torch.is_floating_point)
+def _is_floating_point(input: QTensor) -> bool:
+    # As of torch's quantized tensors: what casts a module to another float type leaves its QTensors alone.
+    return False
 
 
 def _method(name: str) -> Callable:

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from torch import Tensor
+
 from torchq.qtensor import FUNCTIONS
-from torchq.qtensor_functions.table import of_torch
+from torchq.qtensor_functions.table import implements, of_torch
 
 
 def _refusal(what: str) -> Callable:
@@ -29,3 +31,9 @@ REFUSED = {
     for function in of_torch(name)
 }
 FUNCTIONS.update(REFUSED)
+
+
+@implements(Tensor.new)
+def _new(*args: Any, **kwargs: Any) -> NoReturn:
+    # A data loader's workers collate tensors into what it makes.
+    raise TypeError("Tensor.new makes no QTensor: use torchq.empty_quantized, or collate integers in a data loader")

@@ -69,7 +69,10 @@ def leaky_relu(
         output_scale: of the result.
         output_zero_point: of the result.
     """
-    return functional.leaky_relu(qx, float(negative_slope), inplace, *numbers(output_scale, output_zero_point))
+    if inplace:
+        raise ValueError("leaky_relu gives its result another scale, and takes inplace=False, got inplace=True")
+    scale, zero_point = numbers(output_scale, output_zero_point)
+    return operations.leaky_relu(qx, float(negative_slope), scale=scale, zero_point=zero_point)
 
 
 def prelu(qx: QTensor, weight: QTensor, output_scale: float, output_zero_point: int) -> QTensor:

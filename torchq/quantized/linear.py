@@ -194,13 +194,13 @@ def dynamic(
     if isinstance(W_prepack, LinearPackedParamsFp16):
         product = W_prepack.product(X)
         return product.relu_() if relu else product
-    return ops.linear_dynamic(X, *_int8(name, W_prepack)._layer._operands(), False, reduce_range, relu)
+    return ops.linear_dynamic(X, *_int8(name, W_prepack)._layer.operands(), False, reduce_range, relu)
 
 
 def _quantized_first(name: str, X: Tensor, scale: Any, zero_point: Any, packed: Any, relu: bool) -> Tensor:
     if isinstance(X, QTensor) or not isinstance(X, Tensor):
         raise float_input_error(name, X)
-    operands = _int8(name, packed)._layer._operands()
+    operands = _int8(name, packed)._layer.operands()
     scale, zero_point = numbers(scale, zero_point)
     integers = ops.quantize_per_tensor(X, scale, zero_point, torch.uint8)
     return ops.linear_dequantize(integers, scale, zero_point, *operands, relu)

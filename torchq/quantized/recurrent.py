@@ -44,7 +44,7 @@ def quantized_lstm_cell_dynamic(
     ih, hh = _both("quantized_lstm_cell_dynamic", w_ih, w_hh, bias_ih, bias_hh)
     if isinstance(ih, LinearPackedParamsFp16):
         return torch.lstm_cell(input, (hidden, cell), *_floats(ih, hh))
-    operands = (*ih._layer._operands(), *hh._layer._operands())
+    operands = (*ih._layer.operands(), *hh._layer.operands())
     _, hidden, cell = ops.lstm_dynamic(input.unsqueeze(0), hidden, cell, *operands, None, None, (), False, False, True)
     return hidden, cell
 
@@ -70,7 +70,7 @@ def quantized_gru_cell_dynamic(
     ih, hh = _both("quantized_gru_cell_dynamic", w_ih, w_hh, b_ih, b_hh)
     if isinstance(ih, LinearPackedParamsFp16):
         return torch.gru_cell(input, hx, *_floats(ih, hh))
-    operands = (*ih._layer._operands(), *hh._layer._operands())
+    operands = (*ih._layer.operands(), *hh._layer.operands())
     return ops.gru_dynamic(input.unsqueeze(0), hx, *operands, (), False, False, True)[1]
 
 

@@ -10,7 +10,7 @@ from torchq.nn import qat
 from torchq.nn.intrinsic import qat as intrinsic_qat
 from torchq.nn.quantized.conv_base import ConvModule, Convolution
 from torchq.nn.quantized.conversion import output_qparams, weighted_part
-from torchq.nn.quantized.inputs import input_error
+from torchq.nn.quantized.inputs import BYTES, input_error
 from torchq.nn.quantized.static import StaticQuantizedModule
 from torchq.qtensor import QTensor
 
@@ -50,6 +50,7 @@ class StaticConv(ConvModule, StaticQuantizedModule):
         if (
             not isinstance(input, QTensor)
             or input._axis is not None
+            or input._data.dtype not in BYTES
             or len(shape := input._data.shape) != self.dims + 2
             or shape[1] != self.in_channels
         ):
@@ -58,7 +59,7 @@ class StaticConv(ConvModule, StaticQuantizedModule):
     def _operator(self, input: QTensor, *residual: Any) -> torch.Tensor:
         output = (self.scale, self.zero_point, self._output_storage, self._relu)
         window = (self._window, self._transposed)
-        qparams, weight = (input._scale, input._zero_point), self._operands()
+        qparams, weight = (input._scale, input._zero_point), self.operands()
         return ops.convolution(input._data, *qparams, *weight, *window, *output, *residual)
 
     @classmethod

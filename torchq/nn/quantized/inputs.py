@@ -7,7 +7,7 @@ import torch
 from torchq.dtypes import qint8, quint8
 from torchq.qtensor import QTensor
 
-_BYTES = (torch.uint8, torch.int8)
+BYTES = (torch.uint8, torch.int8)
 # The spatial dimensions of an input, for messages.
 SPATIAL = {1: "L", 2: "H, W", 3: "D, H, W"}
 
@@ -23,7 +23,7 @@ def checked_integers(name: str, input: Any) -> torch.Tensor:
         TypeError: if it is not quantized.
         ValueError: if it has several scales, or not 8 bits.
     """
-    if not isinstance(input, QTensor) or input._axis is not None or input._data.dtype not in _BYTES:
+    if not isinstance(input, QTensor) or input._axis is not None or input._data.dtype not in BYTES:
         raise input_error(name, input, "[...]")
     return input._data
 
@@ -39,7 +39,7 @@ def input_error(name: str, input: Any, shape: str) -> Exception:
     if isinstance(input, QTensor):
         if input._axis is not None:
             return ValueError(f"{name} takes an input with one scale, got one quantized per channel")
-        if input._data.dtype not in _BYTES:
+        if input._data.dtype not in BYTES:
             return ValueError(f"{name} takes an input of {quint8} or {qint8}, got {input.qdtype}")
         return ValueError(f"{name} takes an input of shape {shape}, got {tuple(input.shape)}")
     given = "a float tensor" if isinstance(input, torch.Tensor) else f"a {type(input).__name__}"

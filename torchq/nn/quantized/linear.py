@@ -11,7 +11,7 @@ from torchq.nn import qat
 from torchq.nn.intrinsic import FusedModule
 from torchq.nn.intrinsic import qat as intrinsic_qat
 from torchq.nn.quantized.conversion import output_qparams, quantized_weight_bias, weighted_part
-from torchq.nn.quantized.inputs import input_error
+from torchq.nn.quantized.inputs import BYTES, input_error
 from torchq.nn.quantized.static import StaticQuantizedModule
 from torchq.qtensor import QTensor
 
@@ -65,12 +65,13 @@ class Linear(StaticQuantizedModule):
 
     def _operator(self, input: QTensor) -> torch.Tensor:
         output = (self.scale, self.zero_point, self._output_storage, self._relu)
-        return ops.linear(input._data, input._scale, input._zero_point, *self._operands(), *output)
+        return ops.linear(input._data, input._scale, input._zero_point, *self.operands(), *output)
 
     def _check(self, input: Any) -> None:
         if (
             not isinstance(input, QTensor)
             or input._axis is not None
+            or input._data.dtype not in BYTES
             or not (shape := input._data.shape)
             or shape[-1] != self.in_features
         ):

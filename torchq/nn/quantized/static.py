@@ -68,7 +68,7 @@ class StaticQuantizedModule(WeightedQuantizedModule, QuantizedOutputModule):
         if len(self._layers) == _MOST_LAYERS:
             self._layers.clear()
         self._layers[key] = ops.prepare_layer(
-            *self._operands(), self._window, self._transposed, *key, self._output_storage, self._relu
+            *self.operands(), self._window, self._transposed, *key, self._output_storage, self._relu
         )
 
     def _hold(self, w: QTensor, buffers: dict[str, torch.Tensor | None]) -> None:

@@ -49,7 +49,7 @@ class WeightedQuantizedModule(PlainStateModule):
         """Returns a copy of the bias, float32 ``[out]``, or None."""
         return None if self._bias is None else self._bias.clone()
 
-    def _operands(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    def operands(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Returns the packed weight, its scales and the bias, as operators take them."""
         # nn.Module.__getattr__ would find a buffer only after two failed lookups.
         buffers = self._buffers

@@ -23,7 +23,7 @@ def activated(layer: quantized.Linear, x: QTensor, activation: Callable[[torch.T
         activation: of a float32 tensor.
     """
     layer._check(x)
-    values = activation(ops.linear_dequantize(x._data, x._scale, x._zero_point, *layer._operands()))
+    values = activation(ops.linear_dequantize(x._data, x._scale, x._zero_point, *layer.operands()))
     data = ops.quantize_per_tensor(values, layer.scale, layer.zero_point, layer._output_storage)
     return QTensor(data, layer.scale, layer.zero_point)
 

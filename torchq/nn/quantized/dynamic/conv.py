@@ -77,7 +77,7 @@ def convolved(conv: ConvModule, input: torch.Tensor, reduce_range: bool, relu: b
     scale, zero_point = choose_dynamic_qparams(input, 0, 255, reduce_range) if input.numel() else (1.0, 0)
     integers = conv._padded(ops.quantize_per_tensor(input, scale, zero_point, torch.uint8))
     window = (conv._window, conv._transposed, relu)
-    return ops.convolution_dequantize(integers, scale, zero_point, *conv._operands(), *window).to(input.dtype)
+    return ops.convolution_dequantize(integers, scale, zero_point, *conv.operands(), *window).to(input.dtype)
 
 
 class Conv1d(Convolution, DynamicConv):

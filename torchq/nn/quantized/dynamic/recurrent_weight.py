@@ -54,11 +54,6 @@ class Int8Weight(NamedWeight, WeightedQuantizedModule):
         self._label = label
         super().__init__(size, bias)
 
-    def operands(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Returns what operators take: the packed weight, a scale per row, the bias."""
-        buffers = self._buffers
-        return buffers["_packed_weight"], buffers["_weight_scales"], buffers["_bias"]
-
     def _get_name(self) -> str:
         return self._label
 

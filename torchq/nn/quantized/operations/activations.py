@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torchq import ops
 from torchq.nn.quantized.inputs import checked_integers
 from torchq.qtensor import QTensor
-from torchq.qtensor_tables import looked_up
+from torchq.qtensor_tables import gelu_tanh, looked_up
 
 
 def elu(input: QTensor, alpha: float = 1.0, *, scale: float, zero_point: int) -> QTensor:
@@ -87,8 +87,4 @@ def silu(input: QTensor, *, scale: float, zero_point: int) -> QTensor:
     return looked_up(F.silu, input, scale, zero_point)
 
 
-def _gelu_tanh(values: Tensor) -> Tensor:
-    return F.gelu(values, approximate="tanh")
-
-
-_GELUS: dict[Any, Callable[[Tensor], Tensor]] = {"none": F.gelu, "tanh": _gelu_tanh}
+_GELUS: dict[Any, Callable[[Tensor], Tensor]] = {"none": F.gelu, "tanh": gelu_tanh}
