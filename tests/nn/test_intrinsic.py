@@ -8,20 +8,32 @@ BN = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
+CONV_RELU = {1: intrinsic.ConvReLU1d, 2: intrinsic.ConvReLU2d, 3: intrinsic.ConvReLU3d}
+CONV_BN = {1: intrinsic.ConvBn1d, 2: intrinsic.ConvBn2d, 3: intrinsic.ConvBn3d}
+CONV_BN_RELU = {1: intrinsic.ConvBnReLU1d, 2: intrinsic.ConvBnReLU2d, 3: intrinsic.ConvBnReLU3d}
+BN_RELU = {2: intrinsic.BNReLU2d, 3: intrinsic.BNReLU3d}
+LINEAR = {
+    intrinsic.LinearReLU: nn.ReLU(),
+    intrinsic.LinearBn1d: nn.BatchNorm1d(3),
+    intrinsic.LinearLeakyReLU: nn.LeakyReLU(),
+    intrinsic.LinearTanh: nn.Tanh(),
+}
+
+
 def sequences():
-    """Container names to the modules that they are made of, and the size of an input."""
+    """Containers, the modules that they are made of, and the size of an input."""
     for dim in (1, 2, 3):
         conv, bn, size = CONV[dim](3, 3, 3), BN[dim](3), (2, 3, *[5] * dim)
-        yield f"ConvReLU{dim}d", (conv, nn.ReLU()), size
-        yield f"ConvBn{dim}d", (conv, bn), size
-        yield f"ConvBnReLU{dim}d", (conv, bn, nn.ReLU()), size
+        yield CONV_RELU[dim], (conv, nn.ReLU()), size
+        yield CONV_BN[dim], (conv, bn), size
+        yield CONV_BN_RELU[dim], (conv, bn, nn.ReLU()), size
         if dim > 1:
-            yield f"BNReLU{dim}d", (bn, nn.ReLU()), size
-    for name, last in {"ReLU": nn.ReLU(), "Bn1d": BN[1](3), "LeakyReLU": nn.LeakyReLU(), "Tanh": nn.Tanh()}.items():
-        yield f"Linear{name}", (nn.Linear(3, 3), last), (2, 3)
+            yield BN_RELU[dim], (bn, nn.ReLU()), size
+    for kind, last in LINEAR.items():
+        yield kind, (nn.Linear(3, 3), last), (2, 3)
 
 
-SEQUENCES = {name: (modules, size) for name, modules, size in sequences()}
+SEQUENCES = {kind.__name__: (modules, size) for kind, modules, size in sequences()}
 
 
 @pytest.mark.parametrize("name", SEQUENCES)

@@ -23,8 +23,8 @@ from torchq.quantization import (
     quantization_mappings,
 )
 
-# torchq has no reference modules, and no sparse ones.
-WITHOUT = ("reference", "sparse", "REFERENCE", "SPARSE")
+# torchq has no sparse modules.
+WITHOUT = ("sparse", "SPARSE")
 # Trained in one dimension: torch.ao has no quantized counterpart of these.
 OWN = [("Conv1d", "Conv1d"), ("ConvReLU1d", "ConvReLU1d")]
 
@@ -54,8 +54,10 @@ def test_mapping_is_that_of_torch_ao(torch_ao, name, own):
 
 
 def test_mapping_is_a_copy():
-    quantization_mappings.get_default_static_quant_module_mappings().clear()
-    assert nn.Linear in quantization_mappings.get_default_static_quant_module_mappings()
+    for use in ("static_quant", "static_quant_reference"):
+        get = getattr(quantization_mappings, f"get_default_{use}_module_mappings")
+        get().clear()
+        assert nn.Linear in get()
 
 
 @pytest.mark.parametrize(
@@ -89,11 +91,16 @@ def test_class_of_another_type_is_an_error_that_lists_the_known(get):
         get(nn.Softmax)
 
 
-def test_reference_modules_are_an_error():
-    with pytest.raises(ValueError, match="torchq has no reference modules"):
-        get_static_quant_module_class(nn.Linear, is_reference=True)
-    with pytest.raises(ValueError, match="torchq has no reference modules"):
-        convert(nn.Linear(2, 2), is_reference=True)
+def test_class_of_a_reference_module():
+    assert get_static_quant_module_class(nn.Linear, is_reference=True) is quantized.reference.Linear
+
+
+def test_reference_mapping_is_torch_aos_but_for_recurrent_modules(torch_ao):
+    get = "get_default_static_quant_reference_module_mappings"
+    theirs, own = (getattr(library.quantization_mappings, get)() for library in (torch_ao, torchq.quantization))
+    missing = {nn.LSTM, nn.LSTMCell, nn.GRUCell, nn.RNNCell}
+    names = {kind.__name__: made.__name__ for kind, made in theirs.items() if kind not in missing}
+    assert {kind.__name__: made.__name__ for kind, made in own.items()} == names
 
 
 def test_functions_have_those_of_quantized_tensors():

@@ -8,7 +8,19 @@ from quantized.calls import Source
 
 pytestmark = pytest.mark.usefixtures("one_thread", "torch_ao")
 LIBRARIES = ((torchq, torchq.quantized), (torch, torch.ops.quantized))
-NAMES = {8: "byte", 4: "4bit", 2: "2bit"}
+PREPACK = {8: "embedding_bag_byte_prepack", 4: "embedding_bag_4bit_prepack", 2: "embedding_bag_2bit_prepack"}
+RANGES = {
+    8: "embedding_bag_byte_prepack_with_rowwise_min_max",
+    4: "embedding_bag_4bit_prepack_with_rowwise_min_max",
+    2: "embedding_bag_2bit_prepack_with_rowwise_min_max",
+}
+UNPACK = {8: "embedding_bag_byte_unpack", 4: "embedding_bag_4bit_unpack", 2: "embedding_bag_2bit_unpack"}
+SUMS = {
+    8: "embedding_bag_byte_rowwise_offsets",
+    4: "embedding_bag_4bit_rowwise_offsets",
+    2: "embedding_bag_2bit_rowwise_offsets",
+}
+PACKED_SUMS = {8: "embedding_bag_byte", 4: "embedding_bag_4bit"}
 TABLES = {
     "random": torch.randn(20, 12, generator=torch.Generator().manual_seed(0)),
     "small": torch.randn(5, 4, generator=torch.Generator().manual_seed(1)) * 1e-3,
@@ -25,37 +37,35 @@ def both(call):
 
 
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("bits", NAMES)
+@pytest.mark.parametrize("bits", PREPACK)
 def test_rows_are_torchs(bits, table):
-    given, expected = both(lambda q, _: getattr(q, f"embedding_bag_{NAMES[bits]}_prepack")(TABLES[table]))
+    given, expected = both(lambda q, _: getattr(q, PREPACK[bits])(TABLES[table]))
     assert torch.equal(given, expected)
 
 
 @pytest.mark.parametrize("bits", [4, 2])
 def test_rows_of_searched_ranges_are_torchs(bits):
-    given, expected = both(
-        lambda q, _: getattr(q, f"embedding_bag_{NAMES[bits]}_prepack")(TABLES["random"], True, 50, 0.3)
-    )
+    given, expected = both(lambda q, _: getattr(q, PREPACK[bits])(TABLES["random"], True, 50, 0.3))
     assert torch.equal(given, expected)
 
 
-@pytest.mark.parametrize("bits", NAMES)
+@pytest.mark.parametrize("bits", PREPACK)
 def test_rows_of_given_ranges_are_torchs(bits):
     # Wider than the values, and narrower: those beyond saturate.
     table = TABLES["random"]
     ranges = torch.stack(table.aminmax(dim=1), 1) * torch.linspace(0.999 if bits == 8 else 0.5, 2, 20)[:, None]
     if bits == 8:
         ranges = torch.stack(table.aminmax(dim=1), 1) * torch.linspace(1, 2, 20)[:, None]
-    name = f"embedding_bag_{NAMES[bits]}_prepack_with_rowwise_min_max"
+    name = RANGES[bits]
     given, expected = both(lambda q, _: getattr(q, name)(table, ranges))
     assert torch.equal(given, expected)
 
 
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("bits", NAMES)
+@pytest.mark.parametrize("bits", PREPACK)
 def test_values_of_rows_are_torchs(bits, table):
-    rows = getattr(torchq.quantized, f"embedding_bag_{NAMES[bits]}_prepack")(TABLES[table])
-    given, expected = both(lambda q, _: getattr(q, f"embedding_bag_{NAMES[bits]}_unpack")(rows))
+    rows = getattr(torchq.quantized, PREPACK[bits])(TABLES[table])
+    given, expected = both(lambda q, _: getattr(q, UNPACK[bits])(rows))
     # A product and a sum, rounded once here and twice there.
     assert torch.allclose(given, expected, rtol=2**-22, atol=float(TABLES[table].abs().max()) * 2**-22)
 
@@ -105,13 +115,13 @@ ARGUMENTS["pruned"] = (INDICES, torch.tensor([0, 2, 2, 6]), False, 0, True, WEIG
 
 
 def rows_of(bits):
-    return getattr(torchq.quantized, f"embedding_bag_{NAMES[bits]}_prepack")(TABLES["random"])
+    return getattr(torchq.quantized, PREPACK[bits])(TABLES["random"])
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS)
-@pytest.mark.parametrize("bits", NAMES)
+@pytest.mark.parametrize("bits", PREPACK)
 def test_sums_of_rows_are_torchs(bits, arguments):
-    name = f"embedding_bag_{NAMES[bits]}_rowwise_offsets"
+    name = SUMS[bits]
     given, expected = both(lambda q, _: getattr(q, name)(rows_of(bits), *ARGUMENTS[arguments]))
     # At most 4 rows below 4, added in any order: some roundings of float32.
     assert (given - expected).abs().max() <= 4 * 4 * 4 * 2**-24
@@ -120,16 +130,16 @@ def test_sums_of_rows_are_torchs(bits, arguments):
 @pytest.mark.parametrize("arguments", ARGUMENTS)
 @pytest.mark.parametrize("bits", [8, 4])
 def test_sums_of_packed_rows_are_torchs(bits, arguments):
-    name = f"embedding_bag_{NAMES[bits]}"
+    name = PACKED_SUMS[bits]
     given, expected = both(
         lambda q, of: getattr(q, name)(q.embedding_bag_prepack(of.table(20, 12, bits)), *ARGUMENTS[arguments])
     )
     assert (given - expected).abs().max() <= 4 * 4 * 4 * 2**-24
 
 
-@pytest.mark.parametrize("bits", NAMES)
+@pytest.mark.parametrize("bits", PREPACK)
 def test_means_of_rows_are_means(bits):
     # torch adds up whatever the mode says: docs/numerics.md, Beside torch.ao.
-    run = getattr(torchq.quantized, f"embedding_bag_{NAMES[bits]}_rowwise_offsets")
+    run = getattr(torchq.quantized, SUMS[bits])
     sums, means = (run(rows_of(bits), INDICES[:6].view(2, 3), mode=mode) for mode in (0, 1))
     assert (means - sums / 3).abs().max() <= 4 * 4 * 4 * 2**-24

@@ -10,7 +10,7 @@ import torch
 import torchq
 from qtensor.compare import assert_is_torchs
 from quantized.calls import Source
-from quantized.weighted_calls import SPATIAL, packed_conv, packed_linear
+from quantized.weighted_calls import packed_conv, packed_linear
 from torchq import quantized
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -24,10 +24,50 @@ def saved(packed):
 
 
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda p: pickle.loads(pickle.dumps(p)), "save": saved}
-CONVS = [(f"conv{'_transpose' if transposed else ''}{d}d", d, transposed) for d in SPATIAL for transposed in (0, 1)]
+# With their spatial dimensions, and whether they are transposed.
+CONVS = {
+    ("conv1d_prepack", "conv1d_unpack"): (1, False),
+    ("conv2d_prepack", "conv2d_unpack"): (2, False),
+    ("conv3d_prepack", "conv3d_unpack"): (3, False),
+    ("conv_transpose1d_prepack", "conv_transpose1d_unpack"): (1, True),
+    ("conv_transpose2d_prepack", "conv_transpose2d_unpack"): (2, True),
+    ("conv_transpose3d_prepack", "conv_transpose3d_unpack"): (3, True),
+}
 # conv1d's are read by the functions of conv2d in torch.
-WITH_WINDOWS = [case for case in CONVS if case[1] > 1]
-WINDOW = ("stride", "padding", "output_padding", "dilation", "groups", "transpose")
+WINDOWS = {
+    (
+        "conv2d_stride",
+        "conv2d_padding",
+        "conv2d_output_padding",
+        "conv2d_dilation",
+        "conv2d_groups",
+        "conv2d_transpose",
+    ): (2, False),
+    (
+        "conv3d_stride",
+        "conv3d_padding",
+        "conv3d_output_padding",
+        "conv3d_dilation",
+        "conv3d_groups",
+        "conv3d_transpose",
+    ): (3, False),
+    (
+        "conv_transpose2d_stride",
+        "conv_transpose2d_padding",
+        "conv_transpose2d_output_padding",
+        "conv_transpose2d_dilation",
+        "conv_transpose2d_groups",
+        "conv_transpose2d_transpose",
+    ): (2, True),
+    (
+        "conv_transpose3d_stride",
+        "conv_transpose3d_padding",
+        "conv_transpose3d_output_padding",
+        "conv_transpose3d_dilation",
+        "conv_transpose3d_groups",
+        "conv_transpose3d_transpose",
+    ): (3, True),
+}
 
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
@@ -77,26 +117,38 @@ def test_unpacks_the_linear_weight_and_bias_of_torch(torch_ao):
         assert bias is other is None or torch.equal(bias, other)
 
 
-@pytest.mark.parametrize(("name", "dims", "transposed"), CONVS)
-def test_unpacks_the_convolution_of_torch(torch_ao, name, dims, transposed):
+@pytest.mark.parametrize("names", CONVS, ids=lambda names: names[0])
+def test_unpacks_the_convolution_of_torch(torch_ao, names):
+    dims, transposed = CONVS[names]
     for seed in range(4):
         (weight, bias), (theirs, other) = (
-            getattr(q, f"{name}_unpack")(packed_conv(q, Source(library, seed), dims, transposed)[0])
+            getattr(q, names[1])(packed_conv(q, Source(library, seed), dims, transposed)[0])
             for q, library in ((quantized, torchq), (torch.ops.quantized, torch))
         )
         assert_is_torchs(weight, theirs)
         assert bias is other is None or torch.equal(bias, other)
 
 
-@pytest.mark.parametrize("question", WINDOW)
-@pytest.mark.parametrize(("name", "dims", "transposed"), WITH_WINDOWS)
-def test_window_is_torchs(torch_ao, name, dims, transposed, question):
+@pytest.mark.parametrize("names", WINDOWS, ids=lambda names: names[0])
+def test_window_is_torchs(torch_ao, names):
+    dims, transposed = WINDOWS[names]
     for seed in range(4):
         packed, _ = packed_conv(quantized, Source(torchq, seed), dims, transposed)
         theirs, _ = packed_conv(torch.ops.quantized, Source(torch, seed), dims, transposed)
-        given = getattr(quantized, f"{name}_{question}")(packed)
-        assert given == getattr(torch.ops.quantized, f"{name}_{question}")(theirs)
-        assert getattr(packed, question)() == given == getattr(theirs, question)()
+        for name in names:
+            given = getattr(quantized, name)(packed)
+            assert given == getattr(torch.ops.quantized, name)(theirs)
+            method = name.removeprefix(f"conv{'_transpose' if transposed else ''}{dims}d_")
+            assert getattr(packed, method)() == given == getattr(theirs, method)()
+
+
+def test_sizes_are_torchs(torch_ao):
+    for seed in range(4):
+        given, expected = (
+            q.conv2d_unpack_sizes(packed_conv(q, Source(library, seed), 2)[0])
+            for q, library in ((quantized, torchq), (torch.ops.quantized, torch))
+        )
+        assert given == expected
 
 
 def test_methods_give_what_functions_give():

@@ -67,6 +67,10 @@ CALLS = {
     ),
     "takes rows of uint8, longer than the 4 bytes of scale and bias": lambda q: q.embedding_bag_4bit_unpack(TABLE),
     "a multiple of 4 columns": lambda q: q.embedding_bag_2bit_prepack(TABLE[:, :6]),
+    "takes a table of finite values, got NaN or infinity": lambda q: q.embedding_bag_byte_prepack(TABLE / 0),
+    "has scale and bias in float16, got values from -100000": lambda q: q.embedding_bag_4bit_prepack(
+        torch.tensor([[-1e5, 0.0]])
+    ),
     "takes a float32 or float16 table, got torch.float64": lambda q: q.embedding_bag_byte_prepack(TABLE.double()),
     r"rowwise_min_max must have shape \(4, 2\), got \(2, 4\)": lambda q: (
         q.embedding_bag_byte_prepack_with_rowwise_min_max(TABLE, torch.ones(2, 4))

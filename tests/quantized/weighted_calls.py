@@ -71,11 +71,15 @@ def _conv_add(name):
 LINEAR = {
     "linear": _linear("linear"),
     "linear_relu": _linear("linear_relu"),
-    **{
-        f"conv{t}{d}d{relu}": _conv(f"conv{t}{d}d{relu}", d, bool(t))
-        for d in SPATIAL
-        for t, relu in (("", ""), ("", "_relu"), ("_transpose", ""))
-    },
+    "conv1d": _conv("conv1d", 1),
+    "conv1d_relu": _conv("conv1d_relu", 1),
+    "conv_transpose1d": _conv("conv_transpose1d", 1, transposed=True),
+    "conv2d": _conv("conv2d", 2),
+    "conv2d_relu": _conv("conv2d_relu", 2),
+    "conv_transpose2d": _conv("conv_transpose2d", 2, transposed=True),
+    "conv3d": _conv("conv3d", 3),
+    "conv3d_relu": _conv("conv3d_relu", 3),
+    "conv_transpose3d": _conv("conv_transpose3d", 3, transposed=True),
 }
 # torch has these with its onednn engine only.
 ONEDNN = {
@@ -96,4 +100,12 @@ FLOAT = {
         "linear_with_input_q_dq_qweight_dq_relu_output_fp32", False
     ),
 }
-DYNAMIC = {f"conv{t}{d}d_dynamic": (d, bool(t)) for d in SPATIAL for t in ("", "_transpose")}
+# Whose spatial dimensions, and whether it is transposed.
+DYNAMIC = {
+    "conv1d_dynamic": (1, False),
+    "conv_transpose1d_dynamic": (1, True),
+    "conv2d_dynamic": (2, False),
+    "conv_transpose2d_dynamic": (2, True),
+    "conv3d_dynamic": (3, False),
+    "conv_transpose3d_dynamic": (3, True),
+}

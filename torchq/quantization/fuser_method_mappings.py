@@ -1,6 +1,7 @@
 """What neighbouring float modules become, by their types."""
 
 import copy
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -9,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights, fuse_
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from torchq.nn import intrinsic
-from torchq.quantization.utils import get_combined_dict
+from torchq.quantization.utils import MatchAllNode, Pattern, get_combined_dict
 
 __all__ = [
     "fuse_conv_bn",
@@ -17,6 +18,7 @@ __all__ = [
     "fuse_convtranspose_bn",
     "fuse_linear_bn",
     "get_fuser_method",
+    "get_fuser_method_new",
 ]
 
 Fuser = Callable[..., nn.Module]
@@ -199,3 +201,31 @@ def get_fuser_method(
         known = "; ".join(" + ".join(t.__name__ for t in pattern) for pattern in fusers)
         raise NotImplementedError(f"cannot fuse {' + '.join(t.__name__ for t in op_list)}; known are {known}")
     return fusers[op_list]
+
+
+def get_fuser_method_new(op_pattern: Pattern, fuser_method_mapping: dict[Pattern, Fuser]) -> Fuser:
+    """Returns the function that joins what a pattern of operators matched.
+
+    Args:
+        op_pattern: the pattern.
+        fuser_method_mapping: patterns to functions; ``MatchAllNode`` in one of them stands for any part.
+
+    Raises:
+        NotImplementedError: if no pattern of the mapping is this one.
+
+    Example:
+        >>> from torchq.quantization.utils import MatchAllNode
+        >>> get_fuser_method_new((torch.relu, torch.add), {(torch.relu, MatchAllNode): fuse_conv_bn}).__name__
+        'fuse_conv_bn'
+    """
+    for pattern in _generalized(op_pattern):
+        if pattern in fuser_method_mapping:
+            return fuser_method_mapping[pattern]
+    raise NotImplementedError(f"cannot fuse {op_pattern}; known are {list(fuser_method_mapping)}")
+
+
+def _generalized(pattern: Pattern) -> list[Pattern]:
+    """Returns the patterns that a pattern is a case of, itself first."""
+    if isinstance(pattern, (tuple, list)):
+        return list(itertools.product(*map(_generalized, pattern)))
+    return [pattern, MatchAllNode]

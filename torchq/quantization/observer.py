@@ -21,6 +21,18 @@ from torchq.dtypes import (
 )
 from torchq.quantization import reduction
 from torchq.quantization.fake_quantize_base import FakeQuantizeBase
+from torchq.quantization.granularity import (
+    Granularity,
+    MappingType,
+    PerAxis,
+    PerBlock,
+    PerGroup,
+    PerRow,
+    PerTensor,
+    PerToken,
+    ZeroPointDomain,
+    get_block_size,
+)
 from torchq.quantization.histogram_observer import HistogramObserver
 from torchq.quantization.observer_base import ObserverBase, ObserverFactory, UniformQuantizationObserverBase
 from torchq.quantization.passive_observers import (
@@ -39,18 +51,27 @@ from torchq.quantization.range_observers import (
 
 __all__ = [
     "FixedQParamsObserver",
+    "Granularity",
     "HistogramObserver",
+    "MappingType",
     "MinMaxObserver",
     "MovingAverageMinMaxObserver",
     "MovingAveragePerChannelMinMaxObserver",
     "NoopObserver",
     "ObserverBase",
     "ObserverFactory",
+    "PerAxis",
+    "PerBlock",
     "PerChannelMinMaxObserver",
+    "PerGroup",
+    "PerRow",
+    "PerTensor",
+    "PerToken",
     "PlaceholderObserver",
     "RecordingObserver",
     "ReuseInputObserver",
     "UniformQuantizationObserverBase",
+    "ZeroPointDomain",
     "all_reduce_observers",
     "default_affine_fixed_qparams_observer",
     "default_debug_observer",
@@ -66,6 +87,7 @@ __all__ = [
     "default_reuse_input_observer",
     "default_symmetric_fixed_qparams_observer",
     "default_weight_observer",
+    "get_block_size",
     "get_observer_state_dict",
     "load_observer_state_dict",
     "per_channel_weight_observer_range_neg_127_to_127",

@@ -23,6 +23,7 @@ __all__ = [
     "DEFAULT_FLOAT_TO_QUANTIZED_OPERATOR_MAPPINGS",
     "DEFAULT_MODULE_TO_ACT_POST_PROCESS",
     "DEFAULT_QAT_MODULE_MAPPINGS",
+    "DEFAULT_REFERENCE_STATIC_QUANT_MODULE_MAPPINGS",
     "DEFAULT_STATIC_QUANT_MODULE_MAPPINGS",
     "ModuleMapping",
     "get_default_compare_output_module_list",
@@ -31,6 +32,7 @@ __all__ = [
     "get_default_qat_module_mappings",
     "get_default_qconfig_propagation_list",
     "get_default_static_quant_module_mappings",
+    "get_default_static_quant_reference_module_mappings",
     "get_dynamic_quant_module_class",
     "get_embedding_qat_module_mappings",
     "get_embedding_static_quant_module_mappings",
@@ -97,6 +99,20 @@ DEFAULT_STATIC_QUANT_MODULE_MAPPINGS: ModuleMapping = {
     qat.Conv3d: quantized.Conv3d,
 }
 
+DEFAULT_REFERENCE_STATIC_QUANT_MODULE_MAPPINGS: ModuleMapping = {
+    QuantStub: quantized.Quantize,
+    DeQuantStub: quantized.DeQuantize,
+    nn.Linear: quantized.reference.Linear,
+    nn.Conv1d: quantized.reference.Conv1d,
+    nn.Conv2d: quantized.reference.Conv2d,
+    nn.Conv3d: quantized.reference.Conv3d,
+    nn.ConvTranspose1d: quantized.reference.ConvTranspose1d,
+    nn.ConvTranspose2d: quantized.reference.ConvTranspose2d,
+    nn.ConvTranspose3d: quantized.reference.ConvTranspose3d,
+    nn.Embedding: quantized.reference.Embedding,
+    nn.EmbeddingBag: quantized.reference.EmbeddingBag,
+}
+
 DEFAULT_QAT_MODULE_MAPPINGS: ModuleMapping = {
     nn.Conv2d: qat.Conv2d,
     nn.Conv3d: qat.Conv3d,
@@ -157,6 +173,11 @@ def get_default_static_quant_module_mappings() -> ModuleMapping:
     return copy.copy(DEFAULT_STATIC_QUANT_MODULE_MAPPINGS)
 
 
+def get_default_static_quant_reference_module_mappings() -> ModuleMapping:
+    """Returns a copy of the mapping that ``convert`` uses with ``is_reference=True``."""
+    return copy.copy(DEFAULT_REFERENCE_STATIC_QUANT_MODULE_MAPPINGS)
+
+
 def get_embedding_static_quant_module_mappings() -> ModuleMapping:
     """Returns the mapping that ``convert`` uses, and embeddings that were trained quantization-aware."""
     embeddings = {qat.EmbeddingBag: quantized.EmbeddingBag, qat.Embedding: quantized.Embedding}
@@ -211,18 +232,17 @@ def get_static_quant_module_class(
     Args:
         float_module_class: the type of module.
         additional_static_quant_mapping: goes before the default mapping.
-        is_reference: must be False; torchq has no reference modules.
+        is_reference: whether the class is that of a float module with a rounded weight.
 
     Raises:
-        ValueError: if there is none, or ``is_reference``.
+        ValueError: if there is none.
 
     Example:
         >>> get_static_quant_module_class(nn.Linear)
         <class 'torchq.nn.quantized.linear.Linear'>
     """
-    if is_reference:
-        raise ValueError("torchq has no reference modules, got is_reference=True")
-    return _class_of(float_module_class, DEFAULT_STATIC_QUANT_MODULE_MAPPINGS, additional_static_quant_mapping)
+    default = DEFAULT_REFERENCE_STATIC_QUANT_MODULE_MAPPINGS if is_reference else DEFAULT_STATIC_QUANT_MODULE_MAPPINGS
+    return _class_of(float_module_class, default, additional_static_quant_mapping)
 
 
 def get_dynamic_quant_module_class(

@@ -13,6 +13,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from torchq.dtypes import QDtype, from_torch, qint8, quint4x2, quint8
 from torchq.nn.qat import QATModule
 from torchq.nn.quantized import Embedding
+from torchq.nn.quantized.reference import ReferenceQuantizedModule
 from torchq.quantization.custom_modules import (
     FLOAT_TO_OBSERVED,
     OBSERVED_TO_QUANTIZED,
@@ -35,9 +36,10 @@ from torchq.quantization.quantization_mappings import (
     get_default_dynamic_quant_module_mappings,
     get_default_qat_module_mappings,
     get_default_static_quant_module_mappings,
+    get_default_static_quant_reference_module_mappings,
 )
 from torchq.quantization.stubs import QuantWrapper
-from torchq.quantization.utils import has_no_children_ignoring_parametrizations
+from torchq.quantization.utils import get_qparam_dict, has_no_children_ignoring_parametrizations
 
 __all__ = [
     "add_quant_dequant",
@@ -92,10 +94,11 @@ def convert(
 
     Args:
         module: what ``prepare`` returned, after calibration, or ``prepare_qat``, after training.
-        mapping: float types to quantized types; ``get_default_static_quant_module_mappings()`` if None.
+        mapping: float types to quantized types; ``get_default_static_quant_module_mappings()`` if None, or
+            ``get_default_static_quant_reference_module_mappings()`` if ``is_reference``.
         inplace: change ``module`` instead of a copy. It is changed only if every replacement could be made.
         remove_qconfig: also take off the qconfigs and the observers that are left.
-        is_reference: must be False; torchq has no reference modules.
+        is_reference: put in float modules whose weight is quantized and dequantized; their results are float.
         convert_custom_config_dict: its entry ``"observed_to_quantized_custom_module_class"`` maps types of the user's
             own modules to quantized types, made by their ``from_observed``; they go before ``mapping``.
         use_precomputed_fake_quant: handed on to each ``from_float`` that takes it. torchq's own do not: they take the
@@ -107,12 +110,12 @@ def convert(
     Raises:
         RuntimeError: if a module was never calibrated; the message names it.
         ValueError: if nothing is there to be replaced, or the qconfig of a module does not fit; names it too. Also if
-            a module was trained with a fake-quantized weight but has no quantized counterpart; if ``is_reference``,
-            and for unknown keys in ``convert_custom_config_dict``.
+            a module was trained with a fake-quantized weight but has no quantized counterpart, and for unknown keys in
+            ``convert_custom_config_dict``.
     """
-    if is_reference:
-        raise ValueError("torchq has no reference modules, got is_reference=True")
-    if mapping is None:
+    if mapping is None and is_reference:
+        mapping = get_default_static_quant_reference_module_mappings()
+    elif mapping is None:
         mapping = get_default_static_quant_module_mappings()
     custom = checked_config("convert_custom_config_dict", convert_custom_config_dict).get(OBSERVED_TO_QUANTIZED, {})
     if not inplace:
@@ -161,6 +164,10 @@ def _counterpart(
         return None
     if kind in custom:
         swapped = custom[kind].from_observed(mod)
+    elif issubclass(mapping[kind], ReferenceQuantizedModule):
+        observer = mod.qconfig.weight().to(mod.weight.device)
+        observer(mod.weight.detach())
+        swapped = mapping[kind].from_float(mod, get_qparam_dict(observer))
     elif "use_precomputed_fake_quant" in inspect.signature(mapping[kind].from_float).parameters:
         swapped = mapping[kind].from_float(mod, use_precomputed_fake_quant=use_precomputed_fake_quant)
     else:

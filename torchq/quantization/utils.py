@@ -31,6 +31,8 @@ from torchq.quantization.quant_type import QuantType
 
 __all__ = [
     "MatchAllNode",
+    "NodePattern",
+    "Pattern",
     "activation_dtype",
     "activation_is_dynamically_quantized",
     "activation_is_int8_quantized",
@@ -60,6 +62,12 @@ _SIGNED_8_BITS = (qint8, torch.int8)
 _8_BITS = (*_UNSIGNED_8_BITS, *_SIGNED_8_BITS)
 _32_BITS = (qint32, torch.int32)
 _OTHERS = (torch.int16, torch.float8_e5m2, torch.float8_e4m3fn)
+
+
+# What to look for in a graph: a module type, a function, the name of a tensor's method, or a tuple of patterns.
+Pattern = Any
+# What was found there: a node, an argument, or a tuple of those, nested as the pattern is.
+NodePattern = Any
 
 
 class MatchAllNode:

@@ -125,3 +125,13 @@ def conv_transpose3d_groups(packed_weights: ConvPackedParams) -> int:
 def conv_transpose3d_transpose(packed_weights: ConvPackedParams) -> int:
     """Returns 1 for a transposed convolution, 0 for others."""
     return int(checked("conv_transpose3d_transpose", packed_weights, 3, True).transpose())
+
+
+def conv2d_unpack_sizes(
+    packed_weights: ConvPackedParams,
+) -> tuple[list[int], list[int] | None, list[int], list[int], list[int], int]:
+    """Returns the sizes of the weight and the bias, or None; then stride, padding, dilation and groups."""
+    packed = checked("conv2d_unpack_sizes", packed_weights, 2, False)
+    weight, bias = packed.unpack()
+    sizes = (list(weight.shape), None if bias is None else list(bias.shape))
+    return (*sizes, packed.stride(), packed.padding(), packed.dilation(), packed.groups())

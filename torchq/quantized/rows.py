@@ -142,7 +142,10 @@ def _float_rows(name: str, weight: Tensor) -> Tensor:
         raise TypeError(f"{name} takes a float32 or float16 table, got {given}")
     if weight.dim() < 2 or not weight.size(-1):
         raise ValueError(f"{name} takes a table of at least one column, got shape {tuple(weight.shape)}")
-    return weight.detach().float().reshape(-1, weight.shape[-1])
+    rows = weight.detach().float().reshape(-1, weight.shape[-1])
+    if not rows.isfinite().all():
+        raise ValueError(f"{name} takes a table of finite values, got NaN or infinity")
+    return rows
 
 
 def _given(rows: Tensor, rowwise_min_max: Tensor) -> Tensor:
@@ -182,8 +185,9 @@ def _nbit(
     low = low.half()
     span = high - low.float()
     scale = torch.where(span == 0, 1.0, span / qmax).half()
-    # A scale that float16 does not reach, or whose reciprocal float32 does not.
-    scale = torch.where(scale.float().reciprocal().isfinite(), scale, 1.0)
+    scale = torch.where(scale == 0, 1.0, scale)  # less than float16 resolves
+    if not (low.isfinite() & scale.isfinite()).all():
+        raise ValueError(f"{name} has scale and bias in float16, got values from {rows.min()} to {rows.max()}")
     integers = ((rows - low.float()) * scale.float().reciprocal()).round_().clamp_(0, qmax).to(torch.uint8)
     shifts = torch.arange(0, 8, bits, dtype=torch.uint8, device=rows.device)
     packed = integers.unflatten(1, (-1, each)).bitwise_left_shift(shifts).sum(2, dtype=torch.uint8)

@@ -7,11 +7,9 @@ from typing import Any
 from torch import nn
 
 from torchq.quantization.backend_config.dtype_config import DTypeConfig, DTypeWithConstraints, check_keys
+from torchq.quantization.utils import Pattern
 
 __all__ = ["BackendConfig", "BackendPatternConfig", "DTypeConfig", "DTypeWithConstraints", "ObservationType"]
-
-# A module type, a function, the name of a tensor's method, or a tuple of patterns.
-Pattern = Any
 
 
 class ObservationType(Enum):

@@ -18,7 +18,6 @@ from torchq.quantization.backend_config.backend_config import (
     DTypeConfig,
     DTypeWithConstraints,
     ObservationType,
-    Pattern,
 )
 from torchq.quantization.fuser_method_mappings import (
     fuse_conv_bn,
@@ -26,6 +25,7 @@ from torchq.quantization.fuser_method_mappings import (
     fuse_convtranspose_bn,
     fuse_linear_bn,
 )
+from torchq.quantization.utils import Pattern
 
 Dtypes = Iterable[DTypeConfig]
 

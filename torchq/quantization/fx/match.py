@@ -9,8 +9,7 @@ from torch.fx import Node
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from torchq.quantization.backend_config import BackendConfig, BackendPatternConfig
-from torchq.quantization.backend_config.backend_config import Pattern
-from torchq.quantization.utils import MatchAllNode
+from torchq.quantization.utils import MatchAllNode, NodePattern, Pattern
 
 Modules = dict[str, nn.Module]
 
@@ -27,7 +26,7 @@ class Found:
     """
 
     config: BackendPatternConfig
-    matched: Any
+    matched: NodePattern
     nodes: list[Node]
 
     @property
