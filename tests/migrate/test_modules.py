@@ -93,6 +93,18 @@ def test_what_was_not_quantized_becomes_torchqs_float_module(torch_ao):
     assert torch.equal(ours[1][0].weight, theirs[1][0].weight)
 
 
+def test_float16_weight_stays_what_it_is():
+    theirs = nn.Sequential(torch.ao.nn.quantized.dynamic.Linear(4, 3, dtype=torch.float16))
+    weight, bias = torch.randn(3, 4), torch.randn(3)
+    theirs[0].set_weight_bias(weight, bias)
+    ours = migrate.convert_model(theirs)
+    assert torch.equal(ours[0].weight(), weight.half())
+    assert torch.equal(ours[0].bias(), bias)
+    filled = nn.Sequential(quantized.dynamic.Linear(4, 3, dtype=torch.float16))
+    filled.load_state_dict(migrate.convert_state_dict(theirs.state_dict(), filled))
+    assert torch.equal(filled[0].weight(), weight.half())
+
+
 def test_qfunctional_has_the_same_qparams():
     theirs = torch.ao.nn.quantized.QFunctional()
     theirs.scale, theirs.zero_point = 0.25, 7

@@ -4,7 +4,7 @@ import torch
 import torchq
 from torchq import reference
 from torchq.nn.quantized import DeQuantize, FloatFunctional, FXFloatFunctional, QFunctional, Quantize
-from torchq.quantization import MinMaxObserver
+from torchq.quantization import DeQuantStub, MinMaxObserver, QuantStub, convert, get_default_qconfig, prepare
 
 
 def quantized(seed, *size, scale=0.03, zero_point=100, dtype=torchq.quint8):
@@ -216,3 +216,45 @@ def test_dequantize_passes_a_float_tensor():
 def test_paths_are_those_of_torch_ao():
     assert torchq.nn.quantized.dynamic.Linear.__name__ == "Linear"
     assert torchq.nn.intrinsic.quantized.ConvReLU2d.__name__ == "ConvReLU2d"
+
+
+class Scales(torch.nn.Module):
+    """Uses one functional with a number only, and has one that it does not use."""
+
+    def __init__(self):
+        super().__init__()
+        self.quant, self.dequant = QuantStub(), DeQuantStub()
+        self.scaled, self.unused = FloatFunctional(), FloatFunctional()
+
+    def forward(self, x):
+        return self.dequant(self.scaled.mul_scalar(self.quant(x), 0.5))
+
+
+@pytest.fixture
+def scales():
+    model = Scales().eval()
+    model.qconfig = get_default_qconfig("fbgemm")
+    prepared = prepare(model)
+    prepared(torch.linspace(-1, 1, 50))
+    return convert(prepared)
+
+
+def test_functional_that_needs_no_scale_is_converted_without_data(scales):
+    x = torch.linspace(-1, 1, 50)
+    assert (scales(x) - x / 2).abs().max() <= 0.25 * scales.quant.scale * (1 + 2**-20)
+
+
+@pytest.mark.parametrize("name", ["add", "mul", "cat", "add_relu", "matmul"])
+def test_functional_without_data_is_an_error_where_a_scale_is_needed(scales, name):
+    x = quantized(0, 4, 4)
+    with pytest.raises(RuntimeError, match=f"QFunctional.{name} has no scale: its FloatFunctional never saw data"):
+        getattr(scales.unused, name)(*(([x, x],) if name == "cat" else (x, x)))
+
+
+def test_functional_without_data_is_saved_as_such(scales):
+    loaded = functional()
+    loaded.load_state_dict(scales.unused.state_dict())
+    with pytest.raises(RuntimeError, match="has no scale"):
+        loaded.add(quantized(0, 3), quantized(1, 3))
+    loaded.load_state_dict(functional(0.5, 3).state_dict())
+    assert (loaded.scale, loaded.zero_point) == (0.5, 3)

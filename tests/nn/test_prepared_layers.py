@@ -2,12 +2,14 @@
 
 import copy
 import pickle
+import warnings
 
 import pytest
 import torch
 
 import torchq
 from nn.quantized_modules import STATIC, example, filled
+from torchq.nn.quantized import DeQuantize, Quantize
 from torchq.nn.quantized.static import StaticQuantizedModule
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -130,3 +132,13 @@ def test_compiled_module_lays_nothing_out():
     untouched = fresh(module)
     assert torch.equal(torch.compile(untouched, backend="aot_eager", fullgraph=True)(x), expected)
     assert untouched._layers == {}
+
+
+def test_a_trace_of_a_new_module_is_the_same_each_time():
+    module = filled("Linear")
+    model = torch.nn.Sequential(Quantize(0.05, 100, torchq.quint8), module, DeQuantize()).eval()
+    x = torch.randn(3, module.in_features)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of tracing
+        traced = torch.jit.trace(model, x)
+    assert torch.equal(traced(x), model(x))

@@ -73,6 +73,21 @@ def test_linear_with_a_relu_gives_the_values_of_torch_ao(torch_ao, name):
     assert (ours(x) == 0).any()
 
 
+@pytest.mark.parametrize("relu", [False, True])
+def test_linear_of_float16_gives_the_values_of_torch_ao(torch_ao, relu):
+    torch.manual_seed(0)
+    linear, x = nn.Linear(16, 12), values((5, 16))
+    made = []
+    for library, nns in ((torch_ao, torch.ao.nn), (torchq.quantization, torchq.nn)):
+        module = nns.intrinsic.LinearReLU(linear, nn.ReLU()) if relu else linear
+        module.qconfig = linear.qconfig = library.float16_dynamic_qconfig
+        kind = nns.intrinsic.quantized.dynamic.LinearReLU if relu else nns.quantized.dynamic.Linear
+        made.append(kind.from_float(module)(x))
+    # Sums of 17 products below 4 in float32, in another order.
+    assert (made[1] - made[0]).abs().max() <= 17 * 4 * 2**-23
+    assert (made[1] == 0).any() == relu
+
+
 ROWS, COLUMNS = 30, 16
 INDICES = torch.randint(0, ROWS, (24,), generator=torch.Generator().manual_seed(0))
 OFFSETS = torch.tensor([0, 5, 5, 12])

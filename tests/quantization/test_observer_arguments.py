@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from torchq.quantization import (
     MovingAveragePerChannelMinMaxObserver,
     ObserverBase,
     PerChannelMinMaxObserver,
+    UniformQuantizationObserverBase,
     default_weight_observer,
 )
 
@@ -140,3 +143,24 @@ def test_factory_calls_callable_arguments_for_each_observer():
     bins = iter([8, 16])
     factory = HistogramObserver.with_callable_args(bins=lambda: next(bins))
     assert [factory().bins, factory().bins, factory(bins=4).bins] == [8, 16, 4]
+
+
+@pytest.mark.parametrize(("axis", "size"), [(0, ()), (2, (3, 4)), (-3, (3, 4))])
+def test_channels_that_a_tensor_has_not_are_an_error(axis, size):
+    with pytest.raises(ValueError, match=rf"has ch_axis {axis}, got a tensor of shape \({re.escape(str(size)[1:])}"):
+        PerChannelMinMaxObserver(ch_axis=axis)(torch.ones(size))
+
+
+def test_observer_of_ones_own_chooses_qparams_as_torchqs_do():
+    class Mine(UniformQuantizationObserverBase):
+        def forward(self, x):
+            self.min_val, self.max_val = x.min(), x.max()
+            return x
+
+        def calculate_qparams(self):
+            return self._calculate_qparams(self.min_val, self.max_val)
+
+    x = torch.linspace(-1, 2, 7)
+    mine, expected = Mine(dtype=torchq.quint8), MinMaxObserver()
+    mine(x), expected(x)
+    assert mine.calculate_qparams() == expected.calculate_qparams()

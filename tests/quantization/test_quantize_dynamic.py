@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -42,9 +44,20 @@ def test_none_means_every_recurrent_module():
         assert float_modules(quantized) == {}
 
 
-def test_linear_layer_of_float16_is_an_error_naming_it():
-    with pytest.raises(ValueError, match=r"cannot convert '0': weights must be observed .*, got torch\.float16"):
-        quantize_dynamic(net(), dtype=torch.float16)
+def test_linear_layers_of_float16_round_their_weights_and_nothing_else():
+    model, x = net(), torch.randn(3, 16)
+    expected = copy.deepcopy(model)
+    with torch.no_grad():
+        for layer in (expected[0], expected[2][0]):
+            layer.weight.copy_(layer.weight.half())
+    halved = quantize_dynamic(model, dtype=torch.float16)
+    assert [type(halved[0]), halved[0].weight().dtype] == [dynamic.Linear, torch.float16]
+    assert torch.equal(halved(x), expected(x))
+
+
+def test_linear_layer_of_float16_has_no_granularity():
+    with pytest.raises(ValueError, match="DynamicQuantizedLinear quantizes no input, got granularity='per_token'"):
+        quantize_dynamic(net(), dtype=torch.float16, granularity="per_token")
 
 
 def test_recurrent_layers_take_the_granularity_too():

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchq.dtypes import as_qdtype, from_torch
+from torchq.dtypes import as_qdtype, from_torch, qint8
 from torchq.migrate.names import found_for, is_torch_ao
 from torchq.migrate.values import as_qtensor, cell_weights, embedding_rows, layer_weights, linear_parameters
 from torchq.nn import intrinsic, quantizable, quantized
@@ -129,10 +129,9 @@ def _with_affine(*names: str) -> Builder:
 
 def _linear(module: nn.Module, cls: type) -> nn.Module:
     weight, bias = linear_parameters(module._packed_params._packed_params)
-    if not isinstance(weight, QTensor):
-        raise ValueError("it has a float16 weight, and torchq's linear layers have int8 ones")
     slope = [module.negative_slope] if cls is intrinsic_quantized.LinearLeakyReLU else []
-    made = cls(module.in_features, module.out_features, *slope, bias is not None)
+    dtype = qint8 if isinstance(weight, QTensor) else torch.float16
+    made = cls(module.in_features, module.out_features, *slope, bias is not None, dtype)
     made.set_weight_bias(weight, bias)
     return made
 

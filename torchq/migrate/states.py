@@ -133,7 +133,8 @@ def _entries(name: str, value: Any) -> dict[str, torch.Tensor]:
 
 
 def _layer_entries(prefix: str, weight: torch.Tensor, bias: torch.Tensor | None) -> dict[str, torch.Tensor]:
-    entries = _weight_entries(prefix, as_qtensor(weight))
+    halved = not isinstance(weight, QTensor)
+    entries = {f"{prefix}weight": weight.half()} if halved else _weight_entries(prefix, weight)
     return entries if bias is None else {**entries, f"{prefix}bias": bias}
 
 

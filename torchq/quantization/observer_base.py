@@ -246,9 +246,13 @@ class UniformQuantizationObserverBase(ObserverBase):
                 f"{self._label()} never saw data: run the prepared model on calibration data first, "
                 "or set the module's qconfig to None to leave it in float"
             )
+        return self._calculate_qparams(*self._chosen_range())
+
+    def _calculate_qparams(self, min_val: torch.Tensor, max_val: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Chooses scale and zero point for a range; torch.ao's name, for observers that derive from this one."""
         grid = (self.quant_min, self.quant_max, self.dtype, self.eps, self.has_customized_qrange, self.qscheme)
         try:
-            return choose_qparams(*self._chosen_range(), *grid)
+            return choose_qparams(min_val, max_val, *grid)
         except ValueError as error:
             raise ValueError(f"{self._label()}: {error}") from error
 

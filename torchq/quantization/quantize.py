@@ -383,8 +383,8 @@ def quantize_dynamic(
             dictionary of these to qconfigs, or None: every ``nn.Linear``, ``nn.LSTM``, ``nn.GRU``, ``nn.LSTMCell``,
             ``nn.GRUCell`` and ``nn.RNNCell`` with ``qint8`` or ``torch.float16``, ``nn.EmbeddingBag`` and
             ``nn.Embedding`` with ``quint8``, ``nn.EmbeddingBag`` with ``quint4x2``.
-        dtype: of the weights: ``qint8``; ``torch.float16``, for recurrent layers, which then quantize no input; or
-            ``quint8`` or ``quint4x2``, for embeddings. Not used if ``qconfig_spec`` is a dictionary.
+        dtype: of the weights: ``qint8``; ``torch.float16``, for linear and recurrent layers, which then quantize no
+            input; or ``quint8`` or ``quint4x2``, for embeddings. Not used if ``qconfig_spec`` is a dictionary.
         mapping: float types to quantized types; ``get_default_dynamic_quant_module_mappings()`` if None.
         inplace: change ``model`` instead of a copy.
         granularity: over what a layer takes its input's range. ``"per_tensor"`` gives the numbers of torch.ao;

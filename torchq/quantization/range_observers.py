@@ -79,6 +79,8 @@ class PerChannelMinMaxObserver(UniformQuantizationObserverBase):
         values = self._checked(x)
         if values.numel() == 0:
             return x
+        if not -values.dim() <= self.ch_axis < values.dim():
+            raise ValueError(f"{self._label()} has ch_axis {self.ch_axis}, got a tensor of shape {tuple(values.shape)}")
         channels = values.movedim(self.ch_axis, 0)
         low, high = self._finite_range(channels.reshape(len(channels), -1), dim=1)
         if self.has_data and low.shape != self.min_val.shape:

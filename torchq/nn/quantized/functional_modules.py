@@ -1,5 +1,6 @@
 """Sums, products and concatenations as modules, so that their results can be observed and quantized."""
 
+import math
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -108,7 +109,7 @@ class QFunctional(QuantizedOutputModule):
 
     def add_scalar(self, x: QTensor, y: float) -> QTensor:
         """Returns ``x + y`` for a number ``y``, as ``torchq.nn.quantized.operations.add_scalar``."""
-        self._check("add_scalar", x)
+        self._check("add_scalar", x, has_scale=False)
         return arithmetic.add_scalar(x, y)
 
     def mul(self, x: QTensor, y: QTensor) -> QTensor:
@@ -118,7 +119,7 @@ class QFunctional(QuantizedOutputModule):
 
     def mul_scalar(self, x: QTensor, y: float) -> QTensor:
         """Returns ``x * y`` for a number ``y``, as ``torchq.nn.quantized.operations.mul_scalar``."""
-        self._check("mul_scalar", x)
+        self._check("mul_scalar", x, has_scale=False)
         return arithmetic.mul_scalar(x, y)
 
     def cat(self, x: Sequence[QTensor], dim: int = 0) -> QTensor:
@@ -135,29 +136,46 @@ class QFunctional(QuantizedOutputModule):
     def from_float(cls, mod: FloatFunctional) -> "QFunctional":
         """Makes a QFunctional from a prepared and calibrated FloatFunctional.
 
+        One that never saw data, because a model does not use it or with numbers only, has no scale (it is NaN), and
+        raises a RuntimeError where one is needed.
+
         Args:
             mod: has an observer.
 
         Raises:
-            RuntimeError: if the observer is missing or never saw data.
+            RuntimeError: if the observer is missing.
         """
         module = cls()
-        module.set_output_qparams(*output_qparams(mod))
+        if getattr(getattr(mod, "activation_post_process", None), "has_data", True):
+            module.set_output_qparams(*output_qparams(mod))
+        else:
+            module.scale = math.nan
         return module
+
+    def _set_state(self, state: dict[str, torch.Tensor]) -> None:
+        if state["scale"].isnan():
+            self.scale, self.zero_point = math.nan, 0
+        else:
+            super()._set_state(state)
 
     def _observed(self, result: QTensor) -> QTensor:
         # The look-up costs a tenth of what calling an nn.Identity each time would.
         observer = self._modules.get("activation_post_process")
         return result if observer is None else observer(result)
 
-    def _check(self, name: str, *inputs: QTensor) -> None:
+    def _check(self, name: str, *inputs: QTensor, has_scale: bool = True) -> None:
+        if has_scale and math.isnan(self.scale):
+            raise RuntimeError(
+                f"QFunctional.{name} has no scale: its FloatFunctional never saw data; run the prepared model on "
+                "calibration data that takes this path"
+            )
         for x in inputs:
             if not isinstance(x, QTensor):
                 given = "a float tensor" if isinstance(x, torch.Tensor) else f"a {type(x).__name__}"
                 raise TypeError(f"QFunctional.{name} takes quantized tensors, got {given}: put a QuantStub before it")
             if x._axis is not None:
                 raise ValueError(f"QFunctional.{name} takes tensors with one scale, got one quantized per channel")
-            if x._data.dtype is not self._output_storage:
+            if has_scale and x._data.dtype is not self._output_storage:
                 raise ValueError(f"QFunctional.{name} gives {self.output_dtype}, got an input of {x.qdtype}")
 
     def extra_repr(self) -> str:

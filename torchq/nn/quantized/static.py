@@ -39,8 +39,9 @@ class StaticQuantizedModule(WeightedQuantizedModule, QuantizedOutputModule):
         """Returns the module's output, or raises what ``_check`` does."""
         scale, zero_point = self.scale, self.zero_point
         key = None
-        # What is traced has to be an operator with a shape function.
-        if isinstance(input, QTensor) and type(input._data) is torch.Tensor and not torch.compiler.is_compiling():
+        # What is traced has to be an operator with a shape function, and the same one each time.
+        traced = torch.compiler.is_compiling() or torch._C._get_tracing_state()
+        if isinstance(input, QTensor) and type(input._data) is torch.Tensor and not traced:
             data = input._data
             key = (input._scale, input._zero_point, data.dtype, scale, zero_point)
             layer = self._layers.get(key) if input._axis is None else None

@@ -1,5 +1,7 @@
 """What quantized modules with a weight share: packing, unpacking and their state."""
 
+from typing import Any
+
 import torch
 
 from torchq import ops
@@ -39,7 +41,11 @@ class WeightedQuantizedModule(PlainStateModule):
         self._axis = 1 if self._transposed else 0
         self._out_channels = weight_size[1] * groups if self._transposed else weight_size[0]
         zeros = torch.zeros(self._out_channels) if bias else None
-        self.set_weight_bias(QTensor(torch.zeros(weight_size, dtype=torch.int8), 1.0, 0), zeros)
+        self.set_weight_bias(self._blank_weight(), zeros)
+
+    def _blank_weight(self) -> Any:
+        """What a new module has as its weight."""
+        return QTensor(torch.zeros(self._weight_size, dtype=torch.int8), 1.0, 0)
 
     def weight(self) -> QTensor:
         """Returns the weight, unpacked: ``qint8``, with one scale or one per output channel."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from torchq.qtensor import dequantize
+from torchq.qtensor import QTensor, dequantize
 
 __all__ = ["compute_cosine_similarity", "compute_normalized_l2_error", "compute_sqnr"]
 
@@ -23,7 +23,7 @@ def _of_values(measure: Measure) -> Callable[[Any, Any], Any]:
                 raise ValueError(f"{measure.__name__} takes as many tensors in x as in y, got {len(x)} and {len(y)}")
             return [compute(a, b) for a, b in zip(x, y, strict=True)]
         for name, given in (("x", x), ("y", y)):
-            if not isinstance(given, torch.Tensor) or not given.is_floating_point():
+            if not isinstance(given, torch.Tensor) or not (isinstance(given, QTensor) or given.is_floating_point()):
                 kind = given.dtype if isinstance(given, torch.Tensor) else type(given).__name__
                 raise TypeError(f"{measure.__name__} takes float or quantized tensors, got {kind} as {name}")
         if x.numel() != y.numel():

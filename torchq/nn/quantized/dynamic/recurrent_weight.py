@@ -11,6 +11,34 @@ from torchq.qtensor import QTensor
 _FLOAT16_MAX = torch.finfo(torch.float16).max
 
 
+def halved(label: str, size: tuple[int, int], w: Any, b: torch.Tensor | None) -> tuple[torch.Tensor, Any]:
+    """Returns a weight rounded to float16 and a bias in float32, both copies.
+
+    Args:
+        label: what messages call them.
+        size: ``(out, in)``.
+        w: float ``[out, in]``.
+        b: float ``[out]``, or None.
+
+    Raises:
+        TypeError: if ``w`` is no float tensor.
+        ValueError: if a shape does not fit, or a value is beyond float16.
+    """
+    if not isinstance(w, torch.Tensor) or isinstance(w, QTensor) or not w.is_floating_point():
+        given = w.dtype if type(w) is torch.Tensor else f"a {type(w).__name__}"
+        raise TypeError(f"{label} takes a float tensor as weight, got {given}")
+    if tuple(w.shape) != size:
+        raise ValueError(f"{label} takes a weight of shape {size}, got {tuple(w.shape)}")
+    if b is not None and tuple(b.shape) != size[:1]:
+        raise ValueError(f"{label} takes a bias of shape {size[:1]}, got {tuple(b.shape)}")
+    if w.numel() and not w.detach().abs().max() <= _FLOAT16_MAX:
+        raise ValueError(
+            f"{label} takes a weight that float16 can hold, up to {_FLOAT16_MAX}, got values up to "
+            f"{w.detach().abs().max().item()}"
+        )
+    return w.detach().to(torch.float16, copy=True), None if b is None else b.detach().to(torch.float32, copy=True)
+
+
 class NamedWeight(PlainStateModule):
     """One of several weights of a module, which saves and loads them under its own names."""
 
@@ -95,21 +123,8 @@ class Float16Weight(NamedWeight):
             TypeError: if ``w`` is no float tensor.
             ValueError: if a shape does not fit, or a value is beyond float16.
         """
-        if not isinstance(w, torch.Tensor) or isinstance(w, QTensor) or not w.is_floating_point():
-            given = w.dtype if type(w) is torch.Tensor else f"a {type(w).__name__}"
-            raise TypeError(f"{self._label} takes a float tensor as weight, got {given}")
-        if tuple(w.shape) != self._size:
-            raise ValueError(f"{self._label} takes a weight of shape {self._size}, got {tuple(w.shape)}")
-        if b is not None and tuple(b.shape) != self._size[:1]:
-            raise ValueError(f"{self._label} takes a bias of shape {self._size[:1]}, got {tuple(b.shape)}")
-        if w.numel() and not w.detach().abs().max() <= _FLOAT16_MAX:
-            raise ValueError(
-                f"{self._label} takes a weight that float16 can hold, up to {_FLOAT16_MAX}, got values up to "
-                f"{w.detach().abs().max().item()}"
-            )
-        self.register_buffer("_weight", w.detach().to(torch.float16, copy=True), persistent=False)
-        bias = None if b is None else b.detach().to(torch.float32, copy=True)
-        self.register_buffer("_bias", bias, persistent=False)
+        for name, value in zip(("_weight", "_bias"), halved(self._label, self._size, w, b), strict=True):
+            self.register_buffer(name, value, persistent=False)
 
     def operands(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Returns the weight, widened to float32, and the bias."""

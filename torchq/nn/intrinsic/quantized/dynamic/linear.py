@@ -14,7 +14,7 @@ class LinearReLU(dynamic.Linear):
         in_features: K.
         out_features: N.
         bias: whether there is a bias.
-        dtype: of the weight; ``qint8`` is the only one.
+        dtype: of the weight: ``qint8`` or ``torch.float16``.
         granularity: see ``torchq.nn.quantized.dynamic.Linear``.
 
     Raises:
