@@ -100,3 +100,9 @@ def test_half_of_a_model_may_be_converted():
     again = convert(prepared)
     again.load_state_dict(state)
     assert torch.equal(again(X), converted(X))
+
+
+@pytest.mark.parametrize("step", [prepare, convert])
+def test_what_is_no_module_is_an_error(step):
+    with pytest.raises(TypeError, match="expected a module, got None"):
+        step(None)

@@ -57,10 +57,12 @@ def propagate_qconfig_(
             ``"non_traceable_module_class"``, types, say which modules are left in float, with all that is inside.
 
     Raises:
-        TypeError: if a qconfig is no ``QConfig``.
+        TypeError: if ``module`` is no module, or a qconfig no ``QConfig``.
         ValueError: if a name in ``qconfig_dict`` is no module of the model, or a mapping has entries for the order of
             calls, which is not known here; if ``prepare_custom_config_dict`` has unknown keys.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"expected a module, got {module!r}")
     config = checked_config("prepare_custom_config_dict", prepare_custom_config_dict)
     left = (set(config.get(NAMES_LEFT, ())), set(config.get(CLASSES_LEFT, ())))
     qconfig_dict = {} if qconfig_dict is None else qconfig_dict

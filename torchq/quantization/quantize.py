@@ -113,6 +113,8 @@ def convert(
             a module was trained with a fake-quantized weight but has no quantized counterpart, and for unknown keys in
             ``convert_custom_config_dict``.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"expected a module, got {module!r}")
     if mapping is None and is_reference:
         mapping = get_default_static_quant_reference_module_mappings()
     elif mapping is None:
@@ -120,9 +122,21 @@ def convert(
     custom = checked_config("convert_custom_config_dict", convert_custom_config_dict).get(OBSERVED_TO_QUANTIZED, {})
     if not inplace:
         module = copy.deepcopy(module)
-    _require_counterparts(module, {**mapping, **custom})
-    replacements = _replacements(module, mapping, custom, use_precomputed_fake_quant)
-    return _replaced(module, replacements, inplace, remove_qconfig)
+    return _converted(module, mapping, custom, inplace, remove_qconfig, use_precomputed_fake_quant)
+
+
+def _converted(
+    model: nn.Module,
+    mapping: ModuleMapping,
+    custom: CustomMapping,
+    inplace: bool,
+    remove_qconfig: bool = True,
+    use_precomputed_fake_quant: bool = False,
+) -> nn.Module:
+    """Replaces the modules of a model that is a copy already, unless ``inplace``."""
+    _require_counterparts(model, {**mapping, **custom})
+    replacements = _replacements(model, mapping, custom, use_precomputed_fake_quant)
+    return _replaced(model, replacements, inplace, remove_qconfig)
 
 
 def _require_counterparts(model: nn.Module, mapping: ModuleMapping) -> None:
@@ -280,8 +294,7 @@ def quantize(
     model.eval()
     prepare(model, inplace=True)
     run_fn(model, *run_args)
-    custom = get_default_custom_config_dict()[OBSERVED_TO_QUANTIZED]
-    return _replaced(model, _replacements(model, mapping, custom), inplace, remove_qconfig=True)
+    return _converted(model, mapping, get_default_custom_config_dict()[OBSERVED_TO_QUANTIZED], inplace)
 
 
 def prepare_qat(model: nn.Module, mapping: ModuleMapping | None = None, inplace: bool = False) -> nn.Module:
@@ -348,9 +361,7 @@ def quantize_qat(
     model = _prepared_qat(model.train(), get_default_qat_module_mappings(), inplace)
     run_fn(model, *run_args)
     mapping = get_default_static_quant_module_mappings()
-    custom = get_default_custom_config_dict()[OBSERVED_TO_QUANTIZED]
-    _require_counterparts(model, mapping)
-    return _replaced(model, _replacements(model, mapping, custom), inplace, remove_qconfig=True)
+    return _converted(model, mapping, get_default_custom_config_dict()[OBSERVED_TO_QUANTIZED], inplace)
 
 
 # Which types are quantized dynamically, and how, if that is not said.
