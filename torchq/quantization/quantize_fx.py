@@ -8,6 +8,7 @@ from torch.fx import GraphModule
 
 from torchq.nn.quantized import FloatFunctional, FXFloatFunctional
 from torchq.quantization.backend_config import BackendConfig, get_torchq_backend_config
+from torchq.quantization.fx.arguments import give_by_position
 from torchq.quantization.fx.convert import Converting
 from torchq.quantization.fx.custom_config import ConvertCustomConfig, FuseCustomConfig, PrepareCustomConfig, as_config
 from torchq.quantization.fx.fuse import fuse
@@ -217,7 +218,9 @@ def _traced(model: nn.Module, config: PrepareCustomConfig) -> tuple[GraphModule,
     names = [*config.non_traceable_module_names, *config.standalone_module_names]
     classes = [*config.non_traceable_module_classes, *config.standalone_module_classes, *observed]
     tracer = QuantizationTracer(names, classes)
-    return GraphModule(model, tracer.trace(model)), tracer
+    graph = tracer.trace(model)
+    give_by_position(graph, dict(model.named_modules(remove_duplicate=False)))
+    return GraphModule(model, graph), tracer
 
 
 def _prepared(

@@ -315,7 +315,8 @@ class Converting:
         module = self.modules[node.target]
         if (module, None) not in self.swapped:
             self.swapped[module, None] = self.convert_standalone(module)
-        made = self.call_module(node, node.target, self.swapped[module, None], tuple(args))
+        kwargs = map_arg(node.kwargs, self.as_float)
+        made = self.call_module(node, node.target, self.swapped[module, None], tuple(args), kwargs)
         return Value(quantized=made) if inner.custom_config.output_quantized_indexes else Value(float=made)
 
     def _output(self, result: Any) -> Any:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from torchq.nn.intrinsic import FusedModule
+from torchq.quantization.fx.arguments import renamed
 from torchq.quantization.fx.constants import NotConstantError, constant
 from torchq.quantization.fx.convert import Converting, Value
 from torchq.quantization.fx.plan import Planned, present_roles
@@ -148,11 +149,9 @@ def _swapped(name: str, module: nn.Module, mapping: ModuleMapping, attributes: d
 
 
 def _call(converting: Converting, root: Node, module: nn.Module, form: Form) -> Node:
-    args, kwargs = root.args, root.kwargs
-    if not kwargs.keys() <= inspect.signature(module.forward).parameters.keys():
-        # Modules differ in what they call their input.
-        args, kwargs = (*args, *kwargs.values()), {}
-    return converting.call_module(root, root.target, module, *map_arg((args, kwargs), form))
+    with naming(root.target):
+        kwargs = renamed(root.kwargs, converting.modules[root.target], module)
+    return converting.call_module(root, root.target, module, *map_arg((root.args, kwargs), form))
 
 
 def _custom_module(converting: Converting, planned: Planned, root: Node) -> Value:

@@ -9,6 +9,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from torchq.nn.intrinsic import FusedModule
 from torchq.nn.qat import QATModule
 from torchq.quantization.backend_config import BackendConfig
+from torchq.quantization.fx.arguments import renamed
 from torchq.quantization.fx.convert import Converting, Value
 from torchq.quantization.fx.plan import Planned
 from torchq.quantization.qconfig import QConfig
@@ -39,8 +40,11 @@ def lower_to_reference(backend_config: BackendConfig) -> Callable[[Converting, P
             if made is None:
                 return None
             converting.swapped[module, None] = made
-        args = map_arg((*root.args, *root.kwargs.values()), converting.as_float)
-        return Value(float=converting.call_module(root, root.target, converting.swapped[module, None], args))
+        made = converting.swapped[module, None]
+        with naming(root.target):
+            kwargs = renamed(root.kwargs, module, made)
+        args, kwargs = map_arg((root.args, kwargs), converting.as_float)
+        return Value(float=converting.call_module(root, root.target, made, args, kwargs))
 
     return lower
 
