@@ -283,6 +283,22 @@ def test_second_call_may_stay_in_float():
         assert converted(torch.randn(2, 4)).shape == (2, 4)
 
 
+def test_long_chain_that_keeps_a_quantized_input_is_followed():
+    class Chain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x):
+            for _ in range(600):
+                x = x.flatten(2).unflatten(2, (4, 4))
+            return self.conv(x)
+
+    config = PrepareCustomConfig().set_input_quantized_indexes([0])
+    observed = prepare_fx(fresh(Chain), get_default_qconfig_mapping(), (X,), config)
+    assert next(node.args[0].name for node in observed.graph.nodes if node.name == "conv") == "unflatten_599"
+
+
 def test_observer_without_data_is_named():
     observed = prepare_fx(fresh(), QConfigMapping().set_global(default_qconfig), (X,))
     assert isinstance(observed.activation_post_process_0, MinMaxObserver)

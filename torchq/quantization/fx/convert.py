@@ -118,8 +118,7 @@ class Converting:
         planned = self.planned.get(node.name)
         if node.op == "placeholder":
             made = self.graph.node_copy(node)
-            index = len([old for old in self.values if old.op == "placeholder"])
-            quantized = index in self.plan.custom_config.input_quantized_indexes
+            quantized = node.name in self.plan.quantized_inputs
             self.values[node] = Value(quantized=made) if quantized else Value(float=made)
         elif node.op == "get_attr":
             self.values[node] = Value(float=self.graph.node_copy(node))

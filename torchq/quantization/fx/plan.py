@@ -72,6 +72,7 @@ class Plan:
         parts: results of modules that observe themselves, and what is taken out of them.
         qconfigs: the qconfig of each node.
         scopes: where each node stands.
+        quantized_inputs: inputs of the model that come quantized.
         mapping: that of ``prepare_fx``.
         custom_config: that of ``prepare_fx``.
         is_qat: whether the model is trained.
@@ -82,6 +83,7 @@ class Plan:
     mapping: QConfigMapping
     custom_config: PrepareCustomConfig
     is_qat: bool
+    quantized_inputs: set[str] = field(default_factory=set)
     planned: dict[str, Planned] = field(default_factory=dict)
     passing: set[str] = field(default_factory=set)
     unobservable: set[str] = field(default_factory=set)
@@ -108,6 +110,10 @@ def make_plan(graph: Graph, plan: Plan, modules: Modules, backend_config: Backen
         called = type(modules[node.target]) if node.op == "call_module" else node.target
         return node.op.startswith("call_") and called in keeping and bool(node.args)
 
+    inputs = [node.name for node in graph.nodes if node.op == "placeholder"]
+    plan.quantized_inputs = {
+        name for index, name in enumerate(inputs) if index in plan.custom_config.input_quantized_indexes
+    }
     _find_parts(graph, plan, modules)
     hidden = unobservable(graph, modules, keeps)
     plan.unobservable = {node.name for node in hidden}

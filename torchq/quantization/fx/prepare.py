@@ -50,9 +50,10 @@ class Observing:
         self.plan = plan
         self.modules = dict(model.named_modules(remove_duplicate=False))
         self.device = device_of(model)
-        self.nodes = {node.name: node for node in self.graph.nodes}
         # Each node of planned calls -> these.
         self.planned = {name: planned for planned in plan.planned.values() for name in planned.nodes}
+        # The dtype that each value seen so far has in the quantized model; torch.float for what is not quantized there.
+        self.dtypes: dict[Node, Any] = {}
         self.count = 0
         self.swapped: dict[nn.Module, nn.Module] = {}
 
@@ -62,21 +63,20 @@ class Observing:
             planned = self.planned.get(node.name)
             if node.name in self.plan.standalone:
                 self._observe_standalone_input(node)
-            if planned is None or self._comes_in_float(node, planned):
-                continue
-            if node.name == planned.root:
-                self._swap(node, planned)
-                self._observe_inputs(node, planned)
-            if node.name == planned.last and planned.kind is QuantType.STATIC and node.name not in self.plan.parts:
-                self._observe_output(node, planned)
+            if planned is not None and not self._comes_in_float(node, planned):
+                self._observe(node, planned)
+            self.dtypes[node] = self._result_dtype(node)
+
+    def _observe(self, node: Node, planned: Planned) -> None:
+        if node.name == planned.root:
+            self._swap(node, planned)
+            self._observe_inputs(node, planned)
+        if node.name == planned.last and planned.kind is QuantType.STATIC and node.name not in self.plan.parts:
+            self._observe_output(node, planned)
 
     def _comes_in_float(self, node: Node, planned: Planned) -> bool:
         """Whether calls stay in float because their input is; takes them out of the plan."""
-        if (
-            planned.observes_input
-            or node.name != planned.root
-            or self._dtype(next(nodes_in(node.args))) is not torch.float
-        ):
+        if planned.observes_input or node.name != planned.root or self._first_dtype(node) is not torch.float:
             return False
         for name in planned.nodes:
             del self.planned[name]
@@ -188,7 +188,7 @@ class Observing:
     def _takes_quantized_input(self, node: Node) -> bool:
         """Whether the first argument is an input of the model that is quantized before."""
         first = node.args[0] if node.args else None
-        return isinstance(first, Node) and first.op == "placeholder" and self._dtype(first) is quint8
+        return isinstance(first, Node) and first.name in self.plan.quantized_inputs
 
     def _share(self, node: Node, observed: Node) -> bool:
         """Makes the observers of all inputs and of the result the one of the first input, if it has one."""
@@ -222,23 +222,30 @@ class Observing:
         node.args = tuple(args)
 
     def _dtype(self, source: Node) -> Any:
-        """The dtype that a value has in the quantized model; ``torch.float`` for what is not quantized there."""
+        """The dtype that a value seen before has in the quantized model."""
         if is_observer(source, self.modules):
             return self.modules[source.target].dtype
-        if source.op == "placeholder":
-            index = [node for node in self.graph.nodes if node.op == "placeholder"].index(source)
-            return quint8 if index in self.plan.custom_config.input_quantized_indexes else torch.float
-        if source.name in self.plan.passing:
-            return self._dtype(next(nodes_in(source.args)))
-        if source.name in self.plan.parts:
-            return self.plan.planned[source.name].qconfig.activation().dtype
-        if source.name in self.plan.standalone:
-            entry = standalone_entry(source, self.modules[source.target], self.plan.custom_config)
+        return self.dtypes[source]
+
+    def _first_dtype(self, node: Node) -> Any:
+        """The dtype of a call's first tensor."""
+        first = next(nodes_in((node.args, node.kwargs)), None)
+        return torch.float if first is None else self._dtype(first)
+
+    def _result_dtype(self, node: Node) -> Any:
+        if node.name in self.plan.quantized_inputs:
+            return quint8
+        if node.name in self.plan.passing:
+            return self._first_dtype(node)
+        if node.name in self.plan.parts:
+            return self.plan.planned[node.name].qconfig.activation().dtype
+        if node.name in self.plan.standalone:
+            entry = standalone_entry(node, self.modules[node.target], self.plan.custom_config)
             config = entry.prepare_custom_config
             return quint8 if config is not None and 0 in config.output_quantized_indexes else torch.float
-        planned = self.planned.get(source.name)
+        planned = self.planned.get(node.name)
         if planned is not None and planned.shares and planned.observer is None:
-            return self._dtype(next(nodes_in(source.args)))
+            return self._first_dtype(node)
         return torch.float
 
     def _insert(self, source: Node, observer: nn.Module, observed: str) -> Node:
