@@ -1,6 +1,5 @@
 """The quantized form of planned calls: modules and functions of quantized tensors."""
 
-import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -138,10 +137,10 @@ def _module_of_float(converting: Converting, planned: Planned, root: Node) -> No
 
 def _swapped(name: str, module: nn.Module, mapping: ModuleMapping, attributes: dict[str, Any]) -> nn.Module:
     """Returns a module's counterpart, with its hooks; the module itself stays as it is."""
-    source = copy.copy(module)
+    # Not copy.copy, which parametrized modules refuse.
+    source = type(module).__new__(type(module))
     for attribute, value in vars(module).items():
-        if isinstance(value, dict):
-            source.__dict__[attribute] = value.copy()
+        source.__dict__[attribute] = value.copy() if isinstance(value, dict) else value
     for attribute, value in attributes.items():
         setattr(source, attribute, value)
     with naming(name):

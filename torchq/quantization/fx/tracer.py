@@ -7,6 +7,7 @@ from torch import nn
 from torch.fx import Graph, Tracer
 from torch.fx import proxy as fx_proxy
 from torch.fx.proxy import Scope, TraceError
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 __all__ = ["QuantizationTracer", "Scope", "ScopeContextManager"]
 
@@ -67,7 +68,7 @@ class QuantizationTracer(Tracer):
         """
         self._failed = None
         try:
-            return super().trace(root, concrete_args)
+            graph = super().trace(root, concrete_args)
         except (TraceError, TypeError, RuntimeError) as error:
             where = self._failed or type(root).__name__
             raise TraceError(
@@ -76,3 +77,10 @@ class QuantizationTracer(Tracer):
                 "PrepareCustomConfig().set_non_traceable_module_names([...]), or quantize the model in eager mode, "
                 "with QuantStub, prepare and convert"
             ) from error
+        # A parametrized module has a class of its own, which no entry of a mapping is for.
+        modules = dict(root.named_modules(remove_duplicate=False))
+        self.node_name_to_scope = {
+            name: (path, type_before_parametrizations(modules[path]) if path in modules else kind)
+            for name, (path, kind) in self.node_name_to_scope.items()
+        }
+        return graph
