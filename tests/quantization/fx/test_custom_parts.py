@@ -1,4 +1,4 @@
-"""Standalone modules, modules of the caller's own, and inputs and results that are quantized."""
+"""Standalone modules, inputs and results that are quantized, and modules that are called twice."""
 
 import copy
 import importlib
@@ -11,7 +11,7 @@ import torchq
 from torchq.nn import quantized
 from torchq.quantization import MinMaxObserver, QConfigMapping, default_qconfig, get_default_qconfig_mapping
 from torchq.quantization.fx import custom_config
-from torchq.quantization.fx.custom_config import ConvertCustomConfig, PrepareCustomConfig
+from torchq.quantization.fx.custom_config import PrepareCustomConfig
 from torchq.quantization.quantize_fx import convert_fx, convert_to_reference_fx, prepare_fx
 
 X = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -114,83 +114,6 @@ def test_standalone_module_of_a_reference_model_is_one_too():
     converted = convert_to_reference_fx(calibrated(fresh(), standalone([0], [0])))
     assert type(converted.inner.conv) is quantized.reference.Conv2d
     assert calls(converted.inner) == ["dequantize", "conv", "quantize_per_tensor"]
-
-
-class Own(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(4, 4)
-
-    def forward(self, x):
-        return self.linear(x) if x.dim() else x
-
-
-class OwnObserved(nn.Module):
-    def __init__(self, linear):
-        super().__init__()
-        self.linear = linear
-
-    def forward(self, x):
-        return self.linear(x)
-
-    @classmethod
-    def from_float(cls, mod):
-        assert mod.qconfig is not None
-        return cls(mod.linear)
-
-
-class OwnQuantized(nn.Module):
-    def __init__(self, linear):
-        super().__init__()
-        self.linear = linear
-
-    def forward(self, x):
-        return self.linear(x)
-
-    @classmethod
-    def from_observed(cls, mod):
-        mod.linear.qconfig, mod.linear.activation_post_process = mod.qconfig, mod.activation_post_process
-        return cls(quantized.Linear.from_float(mod.linear))
-
-
-def own_model():
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(4, 4), Own(), nn.Linear(4, 2)).eval()
-
-
-def own_calibrated(mapping=None):
-    config = PrepareCustomConfig().set_float_to_observed_mapping(Own, OwnObserved)
-    observed = prepare_fx(
-        own_model(), mapping or QConfigMapping().set_global(default_qconfig), (torch.ones(1, 4),), config
-    )
-    observed(torch.randn(8, 4, generator=torch.Generator().manual_seed(1)))
-    return observed
-
-
-def test_module_of_ones_own_is_observed_and_quantized():
-    observed = own_calibrated()
-    assert type(observed.get_submodule("1")) is OwnObserved
-    config = ConvertCustomConfig().set_observed_to_quantized_mapping(OwnObserved, OwnQuantized)
-    converted = convert_fx(observed, config)
-    assert calls(converted) == ["quantize_per_tensor", "0", "1", "2", "dequantize"]
-    assert type(converted.get_submodule("1")) is OwnQuantized
-    plain = nn.Sequential(*(getattr(module, "linear", module) for module in own_model())).eval()
-    expected = prepare_fx(plain, QConfigMapping().set_global(default_qconfig), ())
-    expected(torch.randn(8, 4, generator=torch.Generator().manual_seed(1)))
-    x = torch.randn(3, 4)
-    assert torch.equal(converted(x), convert_fx(expected)(x))
-
-
-def test_module_of_ones_own_without_a_qconfig_stays_as_it_is():
-    mapping = QConfigMapping().set_global(default_qconfig).set_object_type(Own, None)
-    assert type(convert_fx(own_calibrated(mapping)).get_submodule("1")) is Own
-
-
-def test_module_of_ones_own_without_a_quantized_class_is_an_error():
-    with pytest.raises(
-        ValueError, match=r"cannot convert '1': .*set_observed_to_quantized_mapping has no class for OwnO"
-    ):
-        convert_fx(own_calibrated())
 
 
 class Pooled(nn.Module):

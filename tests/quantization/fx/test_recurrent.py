@@ -1,5 +1,7 @@
 """Recurrent layers and attention in graph mode: what eager mode makes of them."""
 
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -127,6 +129,34 @@ def test_module_in_parts_is_that_of_eager_mode(kind, backend):
     with torchq.no_float_fallback():
         given, expected = graph(*inputs_of(kind, 9)), eager(*inputs_of(kind, 9))
     assert all(torch.equal(a, b) for a, b in zip(given, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("function", "kinds"),
+    [
+        (lambda m, x: m.part(x, x, x, need_weights=False), [torch.Tensor, type(None)]),
+        (lambda m, x: [m.part(x, x, x, need_weights=False)[index] for index in (0, 1)], [torch.Tensor, type(None)]),
+        (lambda m, x: m.part(x, x, x), [torch.Tensor, torch.Tensor]),
+    ],
+    ids=["tuple", "items", "weights"],
+)
+def test_attention_without_weights_gives_none_for_them(function, kinds):
+    class Returned(Attention):
+        def forward(self, x):
+            return function(self, x)
+
+    before = PrepareCustomConfig().set_float_to_observed_mapping(nn.MultiheadAttention, quantizable.MultiheadAttention)
+    after = ConvertCustomConfig().set_observed_to_quantized_mapping(
+        quantizable.MultiheadAttention, quantized.MultiheadAttention
+    )
+    x = values(T, B, WIDTH)
+    observed = prepare_fx(Returned().eval(), get_default_qconfig_mapping(), (x,), before)
+    observed(x)
+    converted = convert_fx(observed, after)
+    result = converted(x)
+    assert list(map(type, result)) == kinds
+    saved = pickle.loads(pickle.dumps(converted))
+    assert torch.equal(saved(x)[0], result[0])
 
 
 def test_observers_in_a_module_in_parts_know_where_they_are():

@@ -18,6 +18,7 @@ from torchq.qtensor_creation import quantize_per_channel, quantize_per_tensor, q
 from torchq.quantization.fx.constants import show_constant
 from torchq.quantization.fx.custom_config import ConvertCustomConfig
 from torchq.quantization.fx.graph_module import OUTPUT_QPARAMS, ObservedGraphModule, QuantizedGraphModule
+from torchq.quantization.fx.parts import dequantize_parts
 from torchq.quantization.fx.plan import Plan, Planned
 from torchq.quantization.fx.prepare import is_observer
 from torchq.quantization.fx.support import asks, nodes_in
@@ -148,7 +149,10 @@ class Converting:
         """Returns the new node with the float values of an old one."""
         value = self.values[node]
         if value.float is None:
-            value.float = self.graph.call_function(dequantize, (self.as_quantized(node),))
+            function = dequantize_parts if node.name in self.plan.parts else dequantize
+            value.float = self.graph.create_node(
+                "call_function", function, (self.as_quantized(node),), name="dequantize"
+            )
         return value.float
 
     def as_quantized(self, node: Node) -> Node:

@@ -169,13 +169,14 @@ def _custom_module(converting: Converting, planned: Planned, root: Node) -> Valu
             converting.swapped[observed, None] = classes[type(observed)].from_observed(observed)
     positions, names = activations(root, observed)
     given = [*(root.args[i] for i in positions), *(root.kwargs[name] for name in names)]
-    nodes = {node for node in nodes_in(given) if converting.is_quantizable(node)}
-    quantized = nodes if nodes == set(nodes_in(given)) else set()
+    tensors = {node for node in nodes_in(given) if converting.is_tensor(node)}
+    on_integers = all(map(converting.is_quantizable, tensors))
 
     def form(node: Node) -> Node:
-        return converting.as_quantized(node) if node in quantized else converting.as_float(node)
+        return converting.as_quantized(node) if on_integers and node in tensors else converting.as_float(node)
 
-    return Value(quantized=_call(converting, root, converting.swapped[observed, None], form))
+    made = _call(converting, root, converting.swapped[observed, None], form)
+    return Value(quantized=made) if on_integers else Value(float=made)
 
 
 def _function(converting: Converting, planned: Planned, root: Node, form: Form) -> Node | None:
