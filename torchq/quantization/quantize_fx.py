@@ -13,6 +13,7 @@ from torchq.quantization.fx.convert import Converting
 from torchq.quantization.fx.custom_config import ConvertCustomConfig, FuseCustomConfig, PrepareCustomConfig, as_config
 from torchq.quantization.fx.fuse import fuse
 from torchq.quantization.fx.graph_module import ObservedGraphModule, QuantizedGraphModule, SavedGraphModule
+from torchq.quantization.fx.in_place import refuse_in_place
 from torchq.quantization.fx.lowering import lower
 from torchq.quantization.fx.plan import Plan, make_plan
 from torchq.quantization.fx.prepare import Observing, standalone_entry, standalone_settings
@@ -238,6 +239,7 @@ def _prepared(
     mapping, config = copy.deepcopy(mapping), copy.copy(config)
     plan = Plan(node_qconfigs(traced.graph, mapping, scopes, modules), scopes, mapping, config, is_qat)
     make_plan(traced.graph, plan, modules, backend)
+    refuse_in_place(traced.graph, plan, modules)
     Observing(traced, plan).run()
     for node in traced.graph.nodes:
         if node.name in plan.standalone:

@@ -13,7 +13,6 @@ from torchq.quantization.fx.custom_config import PrepareCustomConfig
 from torchq.quantization.fx.match import Found, Modules, find, sorted_configs
 from torchq.quantization.fx.qconfigs import Scopes
 from torchq.quantization.fx.support import RECURRENT, asks, is_supported, label, nodes_in, unobservable
-from torchq.quantization.fx.tables import QUANTIZED_FUNCTIONS
 from torchq.quantization.observer import ReuseInputObserver
 from torchq.quantization.qconfig import QConfig, QConfigAny, qconfig_equals
 from torchq.quantization.qconfig_mapping import QConfigMapping
@@ -188,7 +187,6 @@ def _plan_pattern(found: Found, plan: Plan, hidden: set[Node], backend_config: B
     kind = _kind(qconfig)
     if config.root_module not in RECURRENT:
         _refuse_float16(last, qconfig)
-    _refuse_in_place(root)
     plan.planned[last.name] = Planned(
         [node.name for node in found.nodes],
         root.name,
@@ -239,19 +237,6 @@ def _refuse_float16(node: Node, qconfig: QConfig) -> None:
         raise ValueError(
             f"the qconfig of {label(node)!r} asks for torch.float16, but torchq computes with 8-bit integers: use "
             "default_dynamic_qconfig or per_channel_dynamic_qconfig, or None to leave it in float"
-        )
-
-
-def _refuse_in_place(node: Node) -> None:
-    """Raises a ValueError if a tensor is used after a method changed it, for which a function stands that does not."""
-    if node.op != "call_method" or not node.target.endswith("_") or node.target not in QUANTIZED_FUNCTIONS:
-        return
-    changed = node.args[0]
-    later = [user.name for user in changed.users if user is not node and node < user]
-    if later:
-        raise ValueError(
-            f"{changed.name}.{node.target}(...) changes a tensor that is used later, by {', '.join(map(repr, later))}: "
-            f"call {node.target.rstrip('_')}, and use its result"
         )
 
 
