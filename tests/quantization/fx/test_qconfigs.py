@@ -165,10 +165,33 @@ def test_qconfig_that_was_meant_for_a_call_and_does_not_fit_is_an_error(entry, n
         prepare_fx(model, mapping, (torch.ones(1, 4),))
 
 
-@pytest.mark.parametrize("qconfig", [float16_dynamic_qconfig])
+@pytest.mark.parametrize("qconfig", [float16_dynamic_qconfig, float16_static_qconfig])
 def test_float16_is_an_error_that_says_what_there_is(qconfig):
     with pytest.raises(ValueError, match=r"asks for torch.float16, .* default_dynamic_qconfig"):
         prepare_fx(nn.Sequential(nn.Linear(4, 4)).eval(), QConfigMapping().set_global(qconfig), (torch.ones(1, 4),))
+
+
+@pytest.mark.parametrize(
+    ("qconfig", "name"), [(float16_dynamic_qconfig, "block.linear"), (float16_static_qconfig, "add_2")]
+)
+def test_global_float16_is_an_error_beside_other_qconfigs(qconfig, name):
+    mapping = QConfigMapping().set_global(qconfig).set_module_name("last", default_qconfig)
+    with pytest.raises(ValueError, match=f"the qconfig of '{name}' asks for torch.float16"):
+        prepare_fx(Net().eval(), mapping, (torch.ones(1, 4),))
+
+
+def test_static_float16_is_an_error_for_a_recurrent_layer():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.GRU(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[1])
+
+    mapping = QConfigMapping().set_global(float16_static_qconfig).set_module_name("head", default_qconfig)
+    with pytest.raises(ValueError, match=r"the qconfig of 'rnn' asks for torch.float16"):
+        prepare_fx(Last().eval(), mapping, (torch.ones(1, 1, 4),))
 
 
 def test_static_float16_fits_no_pattern():

@@ -183,6 +183,10 @@ def _plan_pattern(found: Found, plan: Plan, hidden: set[Node], backend_config: B
     roles = by_function._input_type_to_index if root.op == "call_function" and by_function else {}
     if not is_supported(qconfig, config.dtype_configs, set(present_roles(root, roles, hidden))):
         _check_unsupported(found, plan, backend_config)
+        if not getattr(
+            qconfig.activation(), "is_dynamic", False
+        ):  # a dynamic one is for linear and recurrent layers alone
+            _refuse_float16(last, qconfig)
         return
     kind = _kind(qconfig)
     if config.root_module not in RECURRENT:
@@ -233,7 +237,7 @@ def _kind(qconfig: QConfig) -> QuantType:
 
 
 def _refuse_float16(node: Node, qconfig: QConfig) -> None:
-    if qconfig.activation().dtype is torch.float16:
+    if getattr(qconfig.activation(), "dtype", None) is torch.float16:
         raise ValueError(
             f"the qconfig of {label(node)!r} asks for torch.float16, but torchq computes with 8-bit integers: use "
             "default_dynamic_qconfig or per_channel_dynamic_qconfig, or None to leave it in float"
