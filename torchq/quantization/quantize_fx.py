@@ -17,7 +17,7 @@ from torchq.quantization.fx.in_place import refuse_in_place
 from torchq.quantization.fx.lowering import lower
 from torchq.quantization.fx.plan import Plan, make_plan
 from torchq.quantization.fx.prepare import Observing, standalone_entry, standalone_settings
-from torchq.quantization.fx.qconfigs import check_same_qconfigs, node_qconfigs
+from torchq.quantization.fx.qconfigs import check_names, check_same_qconfigs, node_qconfigs
 from torchq.quantization.fx.reference import lower_to_reference
 from torchq.quantization.fx.tracer import QuantizationTracer, Scope, ScopeContextManager
 from torchq.quantization.qconfig_mapping import QConfigMapping
@@ -88,8 +88,9 @@ def prepare_fx(
 
     Raises:
         TraceError: if the model cannot be traced; the message says where, and what to do.
-        ValueError: if the model is in training mode, if nothing of it would be quantized, or if a qconfig that was set
-            for a type, a name or a call does not fit that.
+        ValueError: if the model is in training mode, if nothing of it would be quantized, if a qconfig that was set
+            for a type, a name or a call does not fit that, or if there is no module, call, input or result of a name
+            or index that was given. A type or a pattern of names may be that of nothing.
 
     Example:
         >>> mapping = torchq.quantization.get_default_qconfig_mapping()
@@ -232,12 +233,16 @@ def _prepared(
     mapping = as_config(QConfigMapping, qconfig_mapping, "qconfig_mapping")
     if mapping is None:
         raise TypeError("qconfig_mapping must be a torchq QConfigMapping or a dictionary of one, got None")
+    names = {name for name, _ in model.named_modules(remove_duplicate=False)}
+    check_names(
+        type(model).__name__, names, mapping, (*config.non_traceable_module_names, *config.standalone_module_names)
+    )
     attributes = _attributes(model, config.preserved_attributes)
     traced, tracer = _traced(model, config)
     fuse(traced, is_qat, backend)
     modules, scopes = dict(traced.named_modules(remove_duplicate=False)), tracer.node_name_to_scope
     mapping, config = copy.deepcopy(mapping), copy.copy(config)
-    plan = Plan(node_qconfigs(traced.graph, mapping, scopes, modules), scopes, mapping, config, is_qat)
+    plan = Plan(node_qconfigs(traced.graph, mapping, scopes, modules), scopes, mapping, config, is_qat, names)
     make_plan(traced.graph, plan, modules, backend)
     refuse_in_place(traced.graph, plan, modules)
     Observing(traced, plan).run()
@@ -287,6 +292,7 @@ def _converted(
     qconfigs = plan.qconfigs
     if mapping is not None:
         check_same_qconfigs(plan.mapping, mapping)
+        check_names("the model", plan.module_names, mapping)
         modules = dict(model.named_modules(remove_duplicate=False))
         qconfigs = node_qconfigs(model.graph, mapping, plan.scopes, modules)
 

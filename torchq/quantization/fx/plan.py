@@ -75,6 +75,7 @@ class Plan:
         mapping: that of ``prepare_fx``.
         custom_config: that of ``prepare_fx``.
         is_qat: whether the model is trained.
+        module_names: the names that its modules had before it was traced.
     """
 
     qconfigs: dict[str, QConfigAny]
@@ -82,6 +83,7 @@ class Plan:
     mapping: QConfigMapping
     custom_config: PrepareCustomConfig
     is_qat: bool
+    module_names: set[str]
     quantized_inputs: set[str] = field(default_factory=set)
     planned: dict[str, Planned] = field(default_factory=dict)
     passing: set[str] = field(default_factory=set)
@@ -100,7 +102,8 @@ def make_plan(graph: Graph, plan: Plan, modules: Modules, backend_config: Backen
         backend_config: what can be quantized.
 
     Raises:
-        ValueError: if a qconfig that is for a type, a name or a call does not fit, or one asks for float16.
+        ValueError: if a qconfig that is for a type, a name or a call does not fit, or one asks for float16; if an input
+            or result that is to be quantized is not there.
     """
     configs = sorted_configs(backend_config)
     keeping = {pattern for pattern, config in configs if config.observation_type in (_SHARED, _NONE)}
@@ -109,10 +112,7 @@ def make_plan(graph: Graph, plan: Plan, modules: Modules, backend_config: Backen
         called = type(modules[node.target]) if node.op == "call_module" else node.target
         return node.op.startswith("call_") and called in keeping and bool(node.args)
 
-    inputs = [node.name for node in graph.nodes if node.op == "placeholder"]
-    plan.quantized_inputs = {
-        name for index, name in enumerate(inputs) if index in plan.custom_config.input_quantized_indexes
-    }
+    plan.quantized_inputs = _quantized_inputs(graph, plan.custom_config)
     _find_parts(graph, plan, modules)
     hidden = unobservable(graph, modules, keeps)
     plan.unobservable = {node.name for node in hidden}
@@ -127,6 +127,21 @@ def make_plan(graph: Graph, plan: Plan, modules: Modules, backend_config: Backen
             if found is not None:
                 taken.update(found.nodes)
                 _plan_pattern(found, plan, hidden, backend_config)
+
+
+def _quantized_inputs(graph: Graph, config: PrepareCustomConfig) -> set[str]:
+    inputs = [node.name for node in graph.nodes if node.op == "placeholder"]
+    result = next(node for node in reversed(graph.nodes) if node.op == "output").args[0]
+    results = len(result) if isinstance(result, list | tuple) else 1
+    given = {
+        "input": (config.input_quantized_indexes, len(inputs)),
+        "output": (config.output_quantized_indexes, results),
+    }
+    for kind, (indexes, count) in given.items():
+        for index in indexes:
+            if index not in range(count):
+                raise ValueError(f"{kind}_quantized_indexes has {index}, but the model has {count} {kind}(s), from 0")
+    return {inputs[index] for index in config.input_quantized_indexes}
 
 
 def _find_parts(graph: Graph, plan: Plan, modules: Modules) -> None:

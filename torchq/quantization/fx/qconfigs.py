@@ -1,6 +1,7 @@
 """Which qconfig each call of a traced model gets."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
@@ -30,7 +31,8 @@ def node_qconfigs(graph: Graph, mapping: QConfigMapping, scopes: Scopes, modules
         modules: the model's, by name.
 
     Raises:
-        ValueError: if modules that were fused have different qconfigs for their types.
+        ValueError: if modules that were fused have different qconfigs for their types, or an entry is for a call that
+            is not there.
     """
     calls: Counter[tuple[str, Any]] = Counter()
     qconfigs: dict[str, QConfigAny] = {}
@@ -56,7 +58,32 @@ def node_qconfigs(graph: Graph, mapping: QConfigMapping, scopes: Scopes, modules
         index = calls[parent, called]
         calls[parent, called] += 1
         qconfigs[node.name] = mapping.module_name_object_type_order_qconfigs.get((parent, called, index), qconfig)
+    for parent, called, index in mapping.module_name_object_type_order_qconfigs:
+        if index not in range(calls[parent, called]):
+            raise ValueError(
+                f"there is no call {index} of {called} in {parent!r}: a forward there makes {calls[parent, called]} of "
+                "them that are not fused into others"
+            )
     return qconfigs
+
+
+def check_names(model: str, names: set[str], mapping: QConfigMapping, further: Iterable[str] = ()) -> None:
+    """Checks that what is set for modules by their names is for modules that are there.
+
+    Args:
+        model: what the model is called in messages.
+        names: qualified names of its modules.
+        mapping: the qconfigs.
+        further: names that are set elsewhere.
+
+    Raises:
+        ValueError: if a name is none of theirs.
+    """
+    order = (parent for parent, _, _ in mapping.module_name_object_type_order_qconfigs)
+    given = dict.fromkeys((*mapping.module_name_qconfigs, *order, *further))
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise ValueError(f"no such module in {model}: {', '.join(map(repr, unknown))}")
 
 
 def _of_module(mapping: QConfigMapping, name: str, traced: type, module: nn.Module) -> QConfigAny:
