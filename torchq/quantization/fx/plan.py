@@ -114,7 +114,7 @@ def make_plan(graph: Graph, plan: Plan, modules: Modules, backend_config: Backen
 
     plan.quantized_inputs = _quantized_inputs(graph, plan.custom_config)
     _find_parts(graph, plan, modules)
-    hidden = unobservable(graph, modules, keeps)
+    hidden, masks = unobservable(graph, modules, keeps)
     plan.unobservable = {node.name for node in hidden}
     taken: set[Node] = set()
     for node in reversed(graph.nodes):
@@ -126,7 +126,7 @@ def make_plan(graph: Graph, plan: Plan, modules: Modules, backend_config: Backen
             found = _found(node, configs, modules, plan.qconfigs)
             if found is not None:
                 taken.update(found.nodes)
-                _plan_pattern(found, plan, hidden, backend_config)
+                _plan_pattern(found, plan, hidden, masks, backend_config)
 
 
 def _quantized_inputs(graph: Graph, config: PrepareCustomConfig) -> set[str]:
@@ -185,7 +185,7 @@ def _found(node: Node, configs: list[Any], modules: Modules, qconfigs: dict[str,
     return None
 
 
-def _plan_pattern(found: Found, plan: Plan, hidden: set[Node], backend_config: BackendConfig) -> None:
+def _plan_pattern(found: Found, plan: Plan, hidden: set[Node], masks: set[Node], backend_config: BackendConfig) -> None:
     last, root, config = found.last, found.root, found.config
     observation = _observation(found, hidden)
     if observation is _NONE:
@@ -194,6 +194,8 @@ def _plan_pattern(found: Found, plan: Plan, hidden: set[Node], backend_config: B
     qconfig = plan.qconfigs[last.name]
     if qconfig is None or not hidden.isdisjoint(found.nodes):
         return
+    if config._num_tensor_args_to_observation_type and not masks.isdisjoint(root.args):
+        return  # neither two float tensors nor one and a number
     by_function = backend_config._pattern_complex_format_to_config.get(root.target)
     roles = by_function._input_type_to_index if root.op == "call_function" and by_function else {}
     if not is_supported(qconfig, config.dtype_configs, set(present_roles(root, roles, hidden))):

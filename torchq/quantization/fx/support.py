@@ -31,6 +31,7 @@ _NOT_FLOAT_ARGUMENTS: dict[Any, tuple[int, ...]] = {
     **dict.fromkeys((torch.masked_fill, "masked_fill", "masked_fill_", operator.getitem), (1,)),
     **dict.fromkeys((torch.gather, "gather", torch.index_select, "index_select"), (2,)),
 }
+_FLOAT_METHODS = ("float", "double", "half", "bfloat16")
 _NOT_FLOAT_RESULTS = (
     *(operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge, operator.invert),
     *(torch.eq, torch.ne, torch.lt, torch.le, torch.gt, torch.ge, torch.logical_not, torch.logical_and),
@@ -64,21 +65,27 @@ def activations(node: Node, module: nn.Module) -> tuple[list[int], list[str]]:
     return list(range(min(len(node.args), 3))), names
 
 
-def unobservable(graph: Graph, modules: Modules, keeps: Callable[[Node], bool]) -> set[Node]:
-    """Returns the nodes whose values are no float tensors: sizes and other numbers, masks and indexes.
+def unobservable(graph: Graph, modules: Modules, keeps: Callable[[Node], bool]) -> tuple[set[Node], set[Node]]:
+    """Returns the nodes whose values are no float tensors: sizes and other numbers, and masks and indexes.
 
     Args:
         graph: a traced model's.
         modules: its modules, by name.
         keeps: whether a node passes the values of its first argument on.
+
+    Returns:
+        Both; and the masks and indexes alone, which are tensors.
     """
     found: set[Node] = set()
+    numbers: set[Node] = set()
     for node in graph.nodes:
         arguments = list(nodes_in((node.args, node.kwargs)))
-        of_numbers = bool(arguments) and found.issuperset(arguments) and _is_python(node)
+        of_such = bool(arguments) and found.issuperset(arguments) and _gives_such(node)
         passed_on = bool(node.args) and node.args[0] in found and keeps(node)
-        if asks(node) or _is_no_float(node) or of_numbers or passed_on:
+        if asks(node) or _is_no_float(node) or of_such or passed_on:
             found.add(node)
+        if asks(node) or (of_such and numbers.issuperset(arguments)):
+            numbers.add(node)
     for node in reversed(graph.nodes):
         called = type(modules[node.target]) if node.op == "call_module" else node.target
         positions = _NOT_FLOAT_ARGUMENTS.get(called, ()) if node.op.startswith("call_") else ()
@@ -87,7 +94,7 @@ def unobservable(graph: Graph, modules: Modules, keeps: Callable[[Node], bool]) 
                 while source not in found:
                     found.add(source)
                     source = source.args[0] if keeps(source) and isinstance(source.args[0], Node) else source
-    return found
+    return found, found - numbers
 
 
 def _is_no_float(node: Node) -> bool:
@@ -101,10 +108,23 @@ def asks(node: Node) -> bool:
     return node.op == "call_function" and node.target is getattr and node.args[1] in _NOT_TENSOR_ATTRIBUTES
 
 
-def _is_python(node: Node) -> bool:
-    """Whether a call makes numbers of numbers, as operators do; torch's functions make tensors."""
+def _gives_such(node: Node) -> bool:
+    """Whether a call of numbers, masks and indexes alone gives such again.
+
+    Operators and Python's own functions do, and methods but for those that make floats. Torch's functions make tensors.
+    """
+    if node.op == "call_method":
+        to_float = node.target in ("to", "type") and any(map(_is_float_dtype, (*node.args, *node.kwargs.values())))
+        return node.target not in _FLOAT_METHODS and not to_float
     module = getattr(node.target, "__module__", None) or ""
-    return node.op == "call_method" or (node.op == "call_function" and module in ("_operator", "builtins", "math"))
+    return node.op == "call_function" and module in ("_operator", "builtins", "math")
+
+
+def _is_float_dtype(argument: Any) -> bool:
+    """Whether an argument is a float dtype, or that of another tensor, which is taken for float."""
+    if isinstance(argument, torch.dtype):
+        return argument.is_floating_point
+    return isinstance(argument, Node) and argument.target is getattr and argument.args[1] == "dtype"
 
 
 def is_supported(qconfig: QConfig, configs: list[DTypeConfig], roles: set[str]) -> bool:
