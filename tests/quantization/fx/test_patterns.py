@@ -235,8 +235,13 @@ def test_softmax_of_what_was_masked_in_float_stays_in_float():
     assert (converted(x) - prepared(x)).abs().max() < 0.1
 
 
-def test_mode_without_integers_is_computed_in_float_between():
-    prepared, x = calibrated(Calls(lambda x: F.relu(F.interpolate(F.relu(x), (9, 9), mode="bicubic"))), IMAGE)
+@pytest.mark.parametrize(
+    "resized",
+    [lambda x: F.interpolate(x, (9, 9), mode="bicubic"), lambda x: F.interpolate(x, (9, 9), None, "bicubic")],
+    ids=["named", "by-position"],
+)
+def test_mode_without_integers_is_computed_in_float_between(resized):
+    prepared, x = calibrated(Calls(lambda x: F.relu(resized(F.relu(x)))), IMAGE)
     converted = convert_fx(prepared)
     assert calls(converted) == [
         *("quantize_per_tensor", "relu", "dequantize", "interpolate", "quantize_per_tensor_1", "relu_1", "dequantize_1")

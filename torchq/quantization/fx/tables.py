@@ -211,7 +211,8 @@ def runs_on_integers(node: Node, module: nn.Module | None) -> bool:
     else:
         function = _METHODS.get(node.target, node.target)
     if function is F.interpolate:
-        mode = getattr(module, "mode", node.kwargs.get("mode", "nearest"))
+        called = node.args[3] if len(node.args) > 3 else node.kwargs.get("mode", "nearest")
+        mode = called if module is None else module.mode
         return mode in ("nearest", "nearest-exact", "bilinear")
     return function in FUNCTIONS
 
