@@ -1,9 +1,7 @@
 """convert, and the one-call forms of quantization in eager mode."""
 
-import contextlib
 import copy
-import inspect
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -13,17 +11,14 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from torchq.dtypes import QDtype, from_torch, qint8, quint4x2, quint8
 from torchq.nn.qat import QATModule
 from torchq.nn.quantized import Embedding
-from torchq.nn.quantized.reference import ReferenceQuantizedModule
 from torchq.quantization.custom_modules import (
     FLOAT_TO_OBSERVED,
     OBSERVED_TO_QUANTIZED,
     CustomMapping,
     checked_config,
     get_default_custom_config_dict,
-    reads_its_weights,
 )
-from torchq.quantization.hooks import move_forward_hooks, move_forward_pre_hooks, remove_observer
-from torchq.quantization.prepare import QConfigDict, device_of, prepare, propagate_qconfig_
+from torchq.quantization.prepare import QConfigDict, prepare, propagate_qconfig_
 from torchq.quantization.qconfig import (
     QConfig,
     default_dynamic_qconfig,
@@ -39,7 +34,8 @@ from torchq.quantization.quantization_mappings import (
     get_default_static_quant_reference_module_mappings,
 )
 from torchq.quantization.stubs import QuantWrapper
-from torchq.quantization.utils import get_qparam_dict, has_no_children_ignoring_parametrizations
+from torchq.quantization.swap import replacements_of, swap_module, with_replacements
+from torchq.quantization.utils import has_no_children_ignoring_parametrizations
 
 __all__ = [
     "add_quant_dequant",
@@ -135,8 +131,8 @@ def _converted(
 ) -> nn.Module:
     """Replaces the modules of a model that is a copy already, unless ``inplace``."""
     _require_counterparts(model, {**mapping, **custom})
-    replacements = _replacements(model, mapping, custom, use_precomputed_fake_quant)
-    return _replaced(model, replacements, inplace, remove_qconfig)
+    replacements = replacements_of(model, mapping, custom, use_precomputed_fake_quant)
+    return with_replacements(model, replacements, inplace, remove_qconfig)
 
 
 def _require_counterparts(model: nn.Module, mapping: ModuleMapping) -> None:
@@ -146,122 +142,6 @@ def _require_counterparts(model: nn.Module, mapping: ModuleMapping) -> None:
                 f"cannot convert {name or 'the model'!r}: {type(module).__name__} with a fake-quantized weight has no "
                 "quantized counterpart in the mapping; put what its to_float returns in its place to leave it in float"
             )
-
-
-def swap_module(
-    mod: nn.Module,
-    mapping: ModuleMapping,
-    custom_module_class_mapping: CustomMapping | None = None,
-    use_precomputed_fake_quant: bool = False,
-) -> nn.Module:
-    """Returns the quantized counterpart of a module, with its hooks, or the module itself if it has none.
-
-    Args:
-        mod: a module, calibrated where its counterpart needs it.
-        mapping: float types to quantized types, which have a ``from_float``.
-        custom_module_class_mapping: observed types to quantized types, which have a ``from_observed``; go before
-            ``mapping``.
-        use_precomputed_fake_quant: see ``convert``.
-    """
-    swapped = _counterpart(mod, mapping, custom_module_class_mapping or {}, use_precomputed_fake_quant)
-    if swapped is None:
-        return mod
-    _move_hooks(mod, swapped)
-    return swapped
-
-
-def _counterpart(
-    mod: nn.Module, mapping: ModuleMapping, custom: CustomMapping, use_precomputed_fake_quant: bool
-) -> nn.Module | None:
-    kind = type_before_parametrizations(mod)
-    if getattr(mod, "qconfig", None) is None or kind not in {*mapping, *custom}:
-        return None
-    if kind in custom:
-        swapped = custom[kind].from_observed(mod)
-    elif issubclass(mapping[kind], ReferenceQuantizedModule):
-        observer = mod.qconfig.weight().to(mod.weight.device)
-        observer(mod.weight.detach())
-        swapped = mapping[kind].from_float(mod, get_qparam_dict(observer))
-    elif "use_precomputed_fake_quant" in inspect.signature(mapping[kind].from_float).parameters:
-        swapped = mapping[kind].from_float(mod, use_precomputed_fake_quant=use_precomputed_fake_quant)
-    else:
-        swapped = mapping[kind].from_float(mod)
-    return swapped.train(mod.training).to(device_of(mod))
-
-
-def _move_hooks(source: nn.Module, target: nn.Module) -> None:
-    move_forward_pre_hooks(source, target)
-    move_forward_hooks(source, target)
-
-
-def _replacements(
-    model: nn.Module,
-    mapping: ModuleMapping,
-    custom: CustomMapping | None = None,
-    use_precomputed_fake_quant: bool = False,
-    later: Collection[type[nn.Module]] = (),
-) -> dict[nn.Module, nn.Module]:
-    """Returns the counterpart of each module that has one; insides of those are left alone.
-
-    It is an error if there are none, unless a module of one of the types ``later`` will be replaced in another step.
-    """
-    custom = custom or {}
-    replacements: dict[nn.Module, nn.Module] = {}
-    inside: set[nn.Module] = set()
-    for name, module in model.named_modules():
-        if module in inside:
-            continue
-        with naming(name):
-            swapped = _counterpart(module, mapping, custom, use_precomputed_fake_quant)
-        if swapped is not None:
-            replacements[module] = swapped
-        if swapped is not None or reads_its_weights(module):
-            inside.update(module.modules())
-    waiting = any(type_before_parametrizations(m) in later and m.qconfig is not None for m in model.modules())
-    if not (replacements or waiting):
-        raise ValueError(
-            f"found nothing to quantize in {type(model).__name__}: no module of type "
-            f"{', '.join(sorted(t.__name__ for t in {*mapping, *custom}))} has a qconfig"
-        )
-    return replacements
-
-
-def _replaced(
-    model: nn.Module, replacements: dict[nn.Module, nn.Module], inplace: bool, remove_qconfig: bool
-) -> nn.Module:
-    if model in replacements:
-        if inplace:
-            raise ValueError(f"a {type(model).__name__} cannot be replaced in place: use inplace=False and its result")
-        _move_hooks(model, replacements[model])
-        return replacements[model]
-    for module, swapped in replacements.items():
-        _move_hooks(module, swapped)
-    for encoder in model.modules():
-        if isinstance(encoder, nn.TransformerEncoder) and not replacements.keys().isdisjoint(encoder.modules()):
-            # A nested tensor serves torch's fused path only, and quantized layers do not take one.
-            encoder.use_nested_tensor = False
-    for parent in list(model.modules()):
-        for key, child in parent._modules.items():
-            if child in replacements:
-                parent._modules[key] = replacements[child]
-                if isinstance(parent, nn.TransformerEncoderLayer):
-                    # torch's fused path reads the float weights itself; without an activation it knows it steps aside.
-                    parent.activation_relu_or_gelu = 0
-    if remove_qconfig:
-        for module in model.modules():
-            module.__dict__.pop("qconfig", None)
-            remove_observer(module)
-    return model
-
-
-@contextlib.contextmanager
-def naming(name: str) -> Iterator[None]:
-    """Puts a module's qualified name before the messages of errors raised inside."""
-    try:
-        yield
-    except (RuntimeError, TypeError, ValueError) as error:
-        kind = next(kind for kind in (RuntimeError, TypeError, ValueError) if isinstance(error, kind))
-        raise kind(f"cannot convert {name or 'the model'!r}: {error}") from error
 
 
 def quantize(
@@ -333,8 +213,8 @@ def prepare_qat(model: nn.Module, mapping: ModuleMapping | None = None, inplace:
 
 def _prepared_qat(model: nn.Module, mapping: ModuleMapping, inplace: bool) -> nn.Module:
     propagate_qconfig_(model)
-    replacements = _replacements(model, mapping, later=get_default_custom_config_dict()[FLOAT_TO_OBSERVED])
-    model = _replaced(model, replacements, inplace, remove_qconfig=False)
+    replacements = replacements_of(model, mapping, later=get_default_custom_config_dict()[FLOAT_TO_OBSERVED])
+    model = with_replacements(model, replacements, inplace, remove_qconfig=False)
     return prepare(model, inplace=True, observer_non_leaf_module_list=set(mapping.values()))
 
 
@@ -431,11 +311,11 @@ qscheme=torchq.per_tensor_affine, granularity=per_token)
         model = copy.deepcopy(model)
     model.eval()
     propagate_qconfig_(model, qconfig_spec)
-    replacements = _replacements(model, mapping)
+    replacements = replacements_of(model, mapping)
     _check_spec_met(model, qconfig_spec, replacements)
     if granularity != "per_tensor":
         _set_granularity(replacements.values(), granularity)
-    return _replaced(model, replacements, inplace, remove_qconfig=True)
+    return with_replacements(model, replacements, inplace, remove_qconfig=True)
 
 
 def _set_granularity(modules: Collection[nn.Module], granularity: str) -> None:

@@ -31,7 +31,7 @@ from torchq.quantization.quantization_mappings import (
     get_default_dynamic_quant_module_mappings,
     get_default_static_quant_module_mappings,
 )
-from torchq.quantization.quantize import naming, swap_module
+from torchq.quantization.swap import naming, swap_module
 
 # What gives the new node of an old one: quantized where the old one is to be.
 Form = Callable[[Node], Node]

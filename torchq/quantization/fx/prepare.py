@@ -18,7 +18,7 @@ from torchq.quantization.prepare import device_of, name_observers, prefix_observ
 from torchq.quantization.qconfig import QConfig
 from torchq.quantization.qconfig_mapping import QConfigMapping
 from torchq.quantization.quant_type import QuantType
-from torchq.quantization.quantize import swap_module
+from torchq.quantization.swap import swap_module
 
 
 def is_observer(node: Any, modules: dict[str, nn.Module]) -> bool:

@@ -13,7 +13,7 @@ from torchq.quantization.fx.arguments import renamed
 from torchq.quantization.fx.convert import Converting, Value
 from torchq.quantization.fx.plan import Planned
 from torchq.quantization.qconfig import QConfig
-from torchq.quantization.quantize import naming
+from torchq.quantization.swap import naming
 from torchq.quantization.utils import get_qparam_dict, weight_is_quantized
 
 
