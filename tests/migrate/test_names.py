@@ -6,6 +6,8 @@ import torch
 import torchq
 from torchq.migrate.names import counterpart, find, is_for_quantization, module_of
 
+BACKENDS = "torchq.quantization.backend_config"
+
 
 @pytest.mark.parametrize(
     ("name", "expected"),
@@ -22,6 +24,13 @@ from torchq.migrate.names import counterpart, find, is_for_quantization, module_
         ("torch.nn.quantized.Linear.from_float", "torchq.nn.quantized.Linear.from_float"),
         ("torch.quint8", "torchq.quint8"),
         ("torch._make_per_tensor_quantized_tensor", "torchq._make_per_tensor_quantized_tensor"),
+        ("torch.ao.quantization.backend_config.x86.get_x86_backend_config", f"{BACKENDS}.get_x86_backend_config"),
+        ("torch.ao.nn.quantized.reference.LSTM", None),
+        ("torch.ao.nn.quantized.reference.modules.rnn.LSTM", None),
+        ("torch.ao.nn.sparse.quantized.Linear", None),
+        ("torch.ao.quantization.fx.convert.convert", None),
+        ("torch.ao.quantization.pt2e.prepare.prepare", None),
+        ("torch.ao.nn.quantized.modules.linear", None),
         ("torch.ao.quantization.quantize_jit", None),
         ("torch.ao.pruning.WeightNormSparsifier", None),
         ("torch.quint2x4", None),

@@ -124,6 +124,7 @@ def test_attributes_behind_a_name_stay():
         "def f(torch):\n    return torch.quint8\n",
         "def f():\n    torch = 1\n    return torch.quint8\n",
         "f = lambda torch: torch.quint8\n",
+        "class A:\n    torch = 1\n    x = torch.quint8\n",
         "x = [torch.quint8 for torch in ()]\n",
         "y = 'torch.quint8'  # torch.quint8\n",
         "def f():\n    try:\n        pass\n    except Exception as torch:\n        return torch.quint8\n",
@@ -132,6 +133,11 @@ def test_attributes_behind_a_name_stay():
 def test_local_variables_and_strings_stay(code):
     source = f"import torch\n\n{code}"
     assert rewritten(source) == source
+
+
+def test_names_of_a_class_are_not_those_of_its_methods():
+    before = "import torch\nclass A:\n    torch = 1\n    def f(self):\n        return torch.quint8\n"
+    assert rewritten(before).endswith("return torchq.quint8\n")
 
 
 def test_functions_see_the_imports_around_them_and_in_them():

@@ -17,6 +17,19 @@ _PREFIXES = {
     "torch.ops.quantized": "torchq.quantized",
 }
 
+_PACKAGES = (
+    "backend_config",
+    "dynamic",
+    "fx",
+    "intrinsic",
+    "pt2e",
+    "qat",
+    "quantizable",
+    "quantized",
+    "reference",
+    "sparse",
+)
+
 # What is in torch itself, under the same name in torchq.
 _IN_TORCH = {
     *("quantize_per_tensor", "quantize_per_channel", "quantize_per_tensor_dynamic", "dequantize"),
@@ -62,14 +75,23 @@ def counterpart(path: str) -> str | None:
     if prefix is None:
         name = path.removeprefix("torch.")
         return f"torchq.{name}" if name in _IN_TORCH else None
-    parts = [part for part in path.removeprefix(prefix).split(".") if part]
-    base = _PREFIXES[prefix].split(".")
-    # The name itself last; the files before it may be missing.
-    for kept in range(len(parts) - 1, -1, -1) if parts else (0,):
-        name = ".".join([*base, *parts[:kept], *parts[-1:]])
-        if find(name) is not None:
-            return name
-    return None
+    *places, last = path.removeprefix(prefix).split(".")
+    if not last:
+        return _PREFIXES[prefix]
+    places = [place for place in places if place]
+    exact = ".".join([_PREFIXES[prefix], *places, last])
+    if find(exact) is not None:
+        return exact
+    # torch.ao's files: all behind "modules", and else the last one, unless that is a package, with names of its own.
+    if "modules" in places:
+        places = places[: places.index("modules")]
+    elif places and places[-1] not in _PACKAGES:
+        places.pop()
+    else:
+        return None
+    name = ".".join([_PREFIXES[prefix], *places, last])
+    found = find(name)
+    return None if found is None or isinstance(found, ModuleType) else name
 
 
 def find(name: str) -> Any | None:

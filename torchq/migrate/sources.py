@@ -254,6 +254,13 @@ def _chains(node: ast.AST, hidden: frozenset[str]) -> Iterator[tuple[ast.expr, s
         inside = hidden | _locals(node)
     elif isinstance(node, _COMPREHENSIONS):
         inside = hidden | _stored(generator.target for generator in node.generators)
+    if isinstance(node, ast.ClassDef):
+        # What a class assigns hides a name from its own statements, and not from its methods.
+        assigned = hidden | _stored([child for child in node.body if not isinstance(child, _FUNCTIONS)])
+        for child in ast.iter_child_nodes(node):
+            is_statement = child in node.body and not isinstance(child, _FUNCTIONS)
+            yield from _chains(child, assigned if is_statement else hidden)
+        return
     body = getattr(node, "body", []) if isinstance(node, _FUNCTIONS) else []
     body = body if isinstance(body, list) else [body]
     for child in ast.iter_child_nodes(node):
