@@ -21,11 +21,12 @@ BENCHMARKED := $(wildcard benchmarks/native/*.cpp) $(KERNELS)
 # As setup.py has them.
 KERNEL_FLAGS := -std=c++17 -Wall -Wextra -Wno-uninitialized -Wno-maybe-uninitialized -ffp-contract=off -MMD
 SANITIZERS := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
+EMULATED := -include tests/csrc/emulated_avx512.h -Wno-psabi
 AARCH64_CXX ?= aarch64-linux-gnu-g++
 AARCH64_RUN ?= qemu-aarch64
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo walk minilm test names lint format sanitize aarch64 bench clean
+.PHONY: help build demo walk minilm test names lint format sanitize emulate aarch64 bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -61,6 +62,10 @@ sanitize: ## run the kernels without torch under ASan and UBSan, between guard p
 	@$(MAKE) -s -j$$(nproc) build/sanitize/kernel_test
 	@$(SANITIZED) $(FAMILIES)
 
+emulate: ## run the same test with the AVX-512 kernels, on a CPU that need not have it
+	@$(MAKE) -s -j$$(nproc) build/emulated/kernel_test
+	@build/emulated/kernel_test $(FAMILIES) avx512_vnni
+
 # The digests are of the scalar level's integers: those of both architectures are the same.
 aarch64: ## run the same test for ARM, in an emulator
 	@command -v $(AARCH64_CXX) > /dev/null && command -v $(AARCH64_RUN) > /dev/null || { \
@@ -92,6 +97,13 @@ build/sanitize/%.o: %.cpp
 	@mkdir -p $(@D)
 	@$(CXX) $(KERNEL_FLAGS) -O1 -g1 $(SANITIZERS) -c $< -o $@
 
+build/emulated/kernel_test: $(KERNEL_TEST:%.cpp=build/emulated/%.o)
+	@$(CXX) $^ -o $@
+
+build/emulated/%.o: %.cpp
+	@mkdir -p $(@D)
+	@$(CXX) $(KERNEL_FLAGS) $(EMULATED) -O1 -c $< -o $@
+
 build/benchmarks/native.so: $(BENCHMARKED:%.cpp=build/benchmarks/%.o)
 	@$(CXX) -shared $^ -o $@
 
@@ -106,8 +118,8 @@ build/aarch64/%.o: %.cpp
 	@mkdir -p $(@D)
 	@$(AARCH64_CXX) $(KERNEL_FLAGS) -O2 -c $< -o $@
 
--include $(KERNEL_TEST:%.cpp=build/sanitize/%.d) $(KERNEL_TEST:%.cpp=build/aarch64/%.d) \
-    $(BENCHMARKED:%.cpp=build/benchmarks/%.d)
+-include $(KERNEL_TEST:%.cpp=build/sanitize/%.d) $(KERNEL_TEST:%.cpp=build/emulated/%.d) \
+    $(KERNEL_TEST:%.cpp=build/aarch64/%.d) $(BENCHMARKED:%.cpp=build/benchmarks/%.d)
 
 $(VENV)/.torch:
 	@echo "installing $(TORCH) into $(VENV)"

@@ -19,9 +19,13 @@ Isa detect() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#if defined(TORCHQ_EMULATED_AVX512)
+  const bool avx512 = true;
+#else
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vnni");
+#endif
   if (avx2 && avx512) return Isa::avx512_vnni;
   if (avx2) return Isa::avx2;
 #elif defined(__aarch64__)

@@ -104,6 +104,12 @@ TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[1], const ByteRange& r
   _mm_mask_storeu_epi8(p, lanes(n), _mm_xor_si128(bytes, _mm512_castsi512_si128(range.flip)));
 }
 
+// Not the intrinsic: for some shapes of the loop around it GCC 12 copies every accumulator at the back-edge, spills,
+// and reaches 0.4 of the speed. tests/csrc looks for stack accesses in the loops that come out.
+#ifndef TORCHQ_DPBUSD
+#define TORCHQ_DPBUSD(sums, a, w) __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(w))
+#endif
+
 // Activations stay u8: vpdpbusd multiplies u8 by s8.
 struct Dot {
   static constexpr bool kSignedActivations = false;
@@ -115,11 +121,7 @@ struct Dot {
     return {_mm512_xor_si512(_mm512_set1_epi32(four), flip.v)};
   }
   static TORCHQ_INLINE Weight load_weight(const int8_t* p) { return {_mm512_loadu_si512(p)}; }
-  // Not the intrinsic: for some shapes of the loop around it GCC 12 copies every accumulator at the back-edge, spills,
-  // and reaches 0.4 of the speed. tests/csrc looks for stack accesses in the loops that come out.
-  static TORCHQ_INLINE void multiply_add(I32& acc, Activation a, Weight w) {
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(a.v), "v"(w.v));
-  }
+  static TORCHQ_INLINE void multiply_add(I32& acc, Activation a, Weight w) { TORCHQ_DPBUSD(acc.v, a.v, w.v); }
 };
 
 constexpr int kTileRows = 6;
@@ -152,9 +154,7 @@ struct QuadWeights {
   I32 part[kQuadParts];
 };
 TORCHQ_INLINE int32_t quad_part(uint32_t four, int) { return static_cast<int32_t>(four); }
-TORCHQ_INLINE void multiply_add_quads(I32& acc, I32 x, const QuadWeights& w) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(x.v), "v"(w.part[0].v));
-}
+TORCHQ_INLINE void multiply_add_quads(I32& acc, I32 x, const QuadWeights& w) { TORCHQ_DPBUSD(acc.v, x.v, w.part[0].v); }
 TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
   const __m512i bytes = narrow_within_lanes(y, range);
   if (n >= 64) {
@@ -187,10 +187,10 @@ TORCHQ_INLINE Channels load_channels(const uint8_t* p, int64_t n, bool flip) {
 }
 template <int kWidth, int kQuad, int kPart>
 TORCHQ_INLINE void multiply_add_group(GroupSums& acc, Channels x, GroupWeights w) {
-  const __m512i quads =
-      kWidth == 4 ? _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3)
-                  : _mm512_setr_epi32(kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad + 2, kQuad + 2,
-                                      kQuad + 2, kQuad + 2, kQuad + 2, kQuad + 2, kQuad + 2, kQuad + 2);
+  constexpr int kLast = kWidth == 8 ? kQuad + 2 : kQuad;
+  const __m512i quads = kWidth == 4 ? _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3)
+                                    : _mm512_setr_epi32(kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kLast,
+                                                        kLast, kLast, kLast, kLast, kLast, kLast, kLast);
   multiply_add_quads(acc, {_mm512_permutexvar_epi32(quads, _mm512_castsi128_si512(x.v))}, {{w}});
 }
 constexpr int kGroupedRows = 8;

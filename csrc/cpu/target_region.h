@@ -33,9 +33,13 @@
   }                     \
   TORCHQ_REGION_END
 
-#define TORCHQ_BEGIN_AVX512_VNNI                                                \
-  TORCHQ_REGION_BEGIN("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni") \
-  namespace torchq::avx512_vnni {                                               \
+// `make emulate` compiles this level for less.
+#ifndef TORCHQ_AVX512_FEATURES
+#define TORCHQ_AVX512_FEATURES "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"
+#endif
+#define TORCHQ_BEGIN_AVX512_VNNI              \
+  TORCHQ_REGION_BEGIN(TORCHQ_AVX512_FEATURES) \
+  namespace torchq::avx512_vnni {             \
   namespace {
 #define TORCHQ_END_AVX512_VNNI \
   }                            \

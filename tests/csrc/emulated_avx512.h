@@ -1,0 +1,304 @@
+// The AVX-512 intrinsics that csrc/cpu/simd_avx512.h calls, for CPUs that have AVX2 only: `make emulate` compiles the
+// kernels with this header in front of each file, so that their AVX-512 level is tested on any x86-64 machine. The
+// vector types are the compiler's own; what they mean is Intel's, lane by lane. An intrinsic that is missing here does
+// not compile: GCC refuses to inline the real one.
+#pragma once
+
+#define TORCHQ_EMULATED_AVX512
+#define TORCHQ_AVX512_FEATURES "avx2,fma"
+
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+
+namespace emulated_avx512 {
+
+#define EMULATED __attribute__((noinline)) inline
+
+// A vector as an array.
+template <typename T, int kLanes>
+struct Lanes {
+  T lane[kLanes];
+};
+template <typename T, typename Vector>
+EMULATED Lanes<T, sizeof(Vector) / sizeof(T)> lanes_of(Vector v) {
+  Lanes<T, sizeof(Vector) / sizeof(T)> x;
+  std::memcpy(&x, &v, sizeof v);
+  return x;
+}
+template <typename Vector, typename T, int kLanes>
+EMULATED Vector vector_of(const Lanes<T, kLanes>& x) {
+  static_assert(sizeof(Vector) == sizeof x, "as many bytes");
+  Vector v;
+  std::memcpy(&v, &x, sizeof v);
+  return v;
+}
+template <typename Result, typename T, typename Vector, typename Function>
+EMULATED Result map(Vector a, Vector b, Function&& function) {
+  const auto x = lanes_of<T>(a), y = lanes_of<T>(b);
+  Lanes<T, sizeof(Vector) / sizeof(T)> z;
+  for (unsigned i = 0; i < sizeof(Vector) / sizeof(T); ++i) z.lane[i] = function(x.lane[i], y.lane[i]);
+  return vector_of<Result>(z);
+}
+template <typename T>
+EMULATED int32_t saturated(int32_t x) {
+  constexpr int32_t kLow = T(-1) < T(0) ? -(1 << (8 * sizeof(T) - 1)) : 0;
+  constexpr int32_t kHigh = kLow + (1 << (8 * sizeof(T))) - 1;
+  return x < kLow ? kLow : x > kHigh ? kHigh : x;
+}
+
+// Loads and stores touch the elements that the mask names, and no others.
+template <typename Vector, typename T>
+EMULATED Vector load(uint64_t mask, const void* p) {
+  Lanes<T, sizeof(Vector) / sizeof(T)> x;
+  for (unsigned i = 0; i < sizeof(Vector) / sizeof(T); ++i) {
+    x.lane[i] = 0;
+    if ((mask >> i & 1) != 0) std::memcpy(&x.lane[i], static_cast<const char*>(p) + i * sizeof(T), sizeof(T));
+  }
+  return vector_of<Vector>(x);
+}
+template <typename T, typename Vector>
+EMULATED void store(void* p, uint64_t mask, Vector v) {
+  const auto x = lanes_of<T>(v);
+  for (unsigned i = 0; i < sizeof(Vector) / sizeof(T); ++i)
+    if ((mask >> i & 1) != 0) std::memcpy(static_cast<char*>(p) + i * sizeof(T), &x.lane[i], sizeof(T));
+}
+constexpr uint64_t kAll = ~uint64_t{0};
+
+template <typename T>
+EMULATED __m512i set1(T value) {
+  Lanes<T, 64 / sizeof(T)> x;
+  for (T& lane : x.lane) lane = value;
+  return vector_of<__m512i>(x);
+}
+EMULATED __m512 set1_ps(float value) {
+  Lanes<float, 16> x;
+  for (float& lane : x.lane) lane = value;
+  return vector_of<__m512>(x);
+}
+template <typename... Values>
+EMULATED __m512i setr_epi32(Values... values) {
+  return vector_of<__m512i>(Lanes<int32_t, 16>{{values...}});
+}
+
+template <typename From>
+EMULATED __m512i widen(__m128i a) {
+  const auto x = lanes_of<From>(a);
+  Lanes<int32_t, 16> z;
+  for (int i = 0; i < 16; ++i) z.lane[i] = x.lane[i];
+  return vector_of<__m512i>(z);
+}
+template <typename To, bool kSaturate, typename Result>
+EMULATED Result narrow(__m512i a) {
+  const auto x = lanes_of<int32_t>(a);
+  Lanes<To, 16> z;
+  for (int i = 0; i < 16; ++i) z.lane[i] = static_cast<To>(kSaturate ? saturated<To>(x.lane[i]) : x.lane[i]);
+  return vector_of<Result>(z);
+}
+// Within each 128 bits: the elements of a, then those of b, saturated to half their size.
+template <typename From, typename To>
+EMULATED __m512i pack(__m512i a, __m512i b) {
+  constexpr int kEach = 16 / sizeof(From);
+  const auto x = lanes_of<From>(a), y = lanes_of<From>(b);
+  Lanes<To, 64 / sizeof(To)> z;
+  for (int lane = 0; lane < 4; ++lane) {
+    for (int i = 0; i < kEach; ++i) {
+      z.lane[2 * kEach * lane + i] = static_cast<To>(saturated<To>(x.lane[kEach * lane + i]));
+      z.lane[2 * kEach * lane + kEach + i] = static_cast<To>(saturated<To>(y.lane[kEach * lane + i]));
+    }
+  }
+  return vector_of<__m512i>(z);
+}
+// Within each 128 bits: the elements of a and b in turns, of their lower or higher halves.
+template <typename T, bool kHigh>
+EMULATED __m512i unpack(__m512i a, __m512i b) {
+  constexpr int kEach = 16 / sizeof(T);
+  const auto x = lanes_of<T>(a), y = lanes_of<T>(b);
+  Lanes<T, 64 / sizeof(T)> z;
+  for (int lane = 0; lane < 4; ++lane) {
+    for (int i = 0; i < kEach; ++i) {
+      const int from = kEach * lane + (kHigh ? kEach / 2 : 0) + i / 2;
+      z.lane[kEach * lane + i] = i % 2 == 0 ? x.lane[from] : y.lane[from];
+    }
+  }
+  return vector_of<__m512i>(z);
+}
+EMULATED __m512i shuffle_epi8(__m512i a, __m512i index) {
+  const auto x = lanes_of<uint8_t>(a), at = lanes_of<uint8_t>(index);
+  Lanes<uint8_t, 64> z;
+  for (int i = 0; i < 64; ++i) z.lane[i] = at.lane[i] >= 128 ? 0 : x.lane[i / 16 * 16 + at.lane[i] % 16];
+  return vector_of<__m512i>(z);
+}
+EMULATED __m512i permutexvar_epi32(__m512i index, __m512i a) {
+  const auto x = lanes_of<int32_t>(a), at = lanes_of<int32_t>(index);
+  Lanes<int32_t, 16> z;
+  for (int i = 0; i < 16; ++i) z.lane[i] = x.lane[at.lane[i] & 15];
+  return vector_of<__m512i>(z);
+}
+EMULATED __m512i slli_epi32(__m512i a, unsigned count) {
+  return map<__m512i, uint32_t>(a, a, [count](uint32_t x, uint32_t) { return count > 31 ? 0 : x << count; });
+}
+template <typename T, typename Mask, typename Vector>
+EMULATED Vector blend(Mask mask, Vector a, Vector b) {
+  auto x = lanes_of<T>(a);
+  const auto y = lanes_of<T>(b);
+  for (unsigned i = 0; i < sizeof(Vector) / sizeof(T); ++i)
+    if ((mask >> i & 1) != 0) x.lane[i] = y.lane[i];
+  return vector_of<Vector>(x);
+}
+EMULATED bool compare(float x, float y, int predicate) {
+  switch (predicate) {
+    case _CMP_LT_OQ:
+      return x < y;
+    case _CMP_NLT_UQ:
+      return !(x < y);
+    case _CMP_UNORD_Q:
+      return std::isnan(x) || std::isnan(y);
+    default:
+      std::abort();
+  }
+}
+EMULATED __mmask16 cmp_ps_mask(__m512 a, __m512 b, int predicate) {
+  const auto x = lanes_of<float>(a), y = lanes_of<float>(b);
+  unsigned mask = 0;
+  for (int i = 0; i < 16; ++i) mask |= static_cast<unsigned>(compare(x.lane[i], y.lane[i], predicate)) << i;
+  return static_cast<__mmask16>(mask);
+}
+EMULATED __m512i round_ps_epi32(__m512 a) {
+  const auto x = lanes_of<float>(a);
+  Lanes<int32_t, 16> z;
+  for (int i = 0; i < 16; ++i) {
+    const float rounded = __builtin_nearbyintf(x.lane[i]);
+    z.lane[i] = rounded >= -0x1p31f && rounded < 0x1p31f ? static_cast<int32_t>(rounded) : INT32_MIN;
+  }
+  return vector_of<__m512i>(z);
+}
+EMULATED __m512 cvtepi32_ps(__m512i a) {
+  const auto x = lanes_of<int32_t>(a);
+  Lanes<float, 16> z;
+  for (int i = 0; i < 16; ++i) z.lane[i] = static_cast<float>(x.lane[i]);
+  return vector_of<__m512>(z);
+}
+EMULATED __m512 fmadd_ps(__m512 a, __m512 b, __m512 c) {
+  auto x = lanes_of<float>(a);
+  const auto y = lanes_of<float>(b), z = lanes_of<float>(c);
+  for (int i = 0; i < 16; ++i) x.lane[i] = __builtin_fmaf(x.lane[i], y.lane[i], z.lane[i]);
+  return vector_of<__m512>(x);
+}
+// Halves are joined pair by pair; for a minimum or maximum of numbers the order shows in the sign of a zero only.
+template <typename Function>
+EMULATED float reduce_ps(__m512 a, Function&& function) {
+  auto x = lanes_of<float>(a);
+  for (int half = 8; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) x.lane[i] = function(x.lane[i], x.lane[i + half]);
+  return x.lane[0];
+}
+template <typename To, typename From>
+EMULATED To cast(From a) {
+  To z{};
+  std::memcpy(&z, &a, sizeof z < sizeof a ? sizeof z : sizeof a);
+  return z;
+}
+EMULATED __m512i broadcast_i32x4(__m128i a) {
+  const auto x = lanes_of<int32_t>(a);
+  Lanes<int32_t, 16> z;
+  for (int i = 0; i < 16; ++i) z.lane[i] = x.lane[i % 4];
+  return vector_of<__m512i>(z);
+}
+// Sums wrap around, as unsigned ones do.
+EMULATED __m512i dpbusd_epi32(__m512i sums, __m512i a, __m512i b) {
+  auto z = lanes_of<uint32_t>(sums);
+  const auto x = lanes_of<uint8_t>(a);
+  const auto y = lanes_of<int8_t>(b);
+  for (int i = 0; i < 64; ++i) z.lane[i / 4] += static_cast<uint32_t>(x.lane[i] * y.lane[i]);
+  return vector_of<__m512i>(z);
+}
+
+// An operand that is no number: the second one is the result, as in the instruction.
+constexpr auto kLess = [](auto x, auto y) { return x < y ? x : y; };
+constexpr auto kGreater = [](auto x, auto y) { return x > y ? x : y; };
+
+#undef EMULATED
+
+}  // namespace emulated_avx512
+
+#pragma GCC pop_options
+
+#define TORCHQ_EMULATED_MAP(result, T, a, b, expression) \
+  emulated_avx512::map<result, T>(a, b, [](T x, T y) { return static_cast<T>(expression); })
+
+#define _mm512_loadu_si512(p) (emulated_avx512::load<__m512i, int32_t>(emulated_avx512::kAll, p))
+#define _mm512_loadu_ps(p) (emulated_avx512::load<__m512, float>(emulated_avx512::kAll, p))
+#define _mm512_maskz_loadu_ps(mask, p) (emulated_avx512::load<__m512, float>(mask, p))
+#define _mm512_maskz_loadu_epi32(mask, p) (emulated_avx512::load<__m512i, int32_t>(mask, p))
+#define _mm512_maskz_loadu_epi8(mask, p) (emulated_avx512::load<__m512i, int8_t>(mask, p))
+#define _mm_maskz_loadu_epi8(mask, p) (emulated_avx512::load<__m128i, int8_t>(mask, p))
+#define _mm512_storeu_si512(p, a) (emulated_avx512::store<int32_t>(p, emulated_avx512::kAll, a))
+#define _mm512_storeu_ps(p, a) (emulated_avx512::store<float>(p, emulated_avx512::kAll, a))
+#define _mm512_mask_storeu_ps(p, mask, a) (emulated_avx512::store<float>(p, mask, a))
+#define _mm512_mask_storeu_epi32(p, mask, a) (emulated_avx512::store<int32_t>(p, mask, a))
+#define _mm512_mask_storeu_epi8(p, mask, a) (emulated_avx512::store<int8_t>(p, mask, a))
+#define _mm_mask_storeu_epi8(p, mask, a) (emulated_avx512::store<int8_t>(p, mask, a))
+
+#define _mm512_setzero_si512() (emulated_avx512::set1<int32_t>(0))
+#define _mm512_set1_epi8(value) (emulated_avx512::set1<int8_t>(static_cast<int8_t>(value)))
+#define _mm512_set1_epi16(value) (emulated_avx512::set1<int16_t>(value))
+#define _mm512_set1_epi32(value) (emulated_avx512::set1<int32_t>(value))
+#define _mm512_set1_ps(value) (emulated_avx512::set1_ps(value))
+#undef _mm512_setr_epi32
+#define _mm512_setr_epi32(...) (emulated_avx512::setr_epi32(__VA_ARGS__))
+
+#define _mm512_castsi512_ps(a) (emulated_avx512::cast<__m512>(a))
+#define _mm512_castsi512_si256(a) (emulated_avx512::cast<__m256i>(a))
+#define _mm512_castsi512_si128(a) (emulated_avx512::cast<__m128i>(a))
+#define _mm512_castsi128_si512(a) (emulated_avx512::cast<__m512i>(a))
+#define _mm512_broadcast_i32x4(a) (emulated_avx512::broadcast_i32x4(a))
+
+#define _mm512_add_ps(a, b) TORCHQ_EMULATED_MAP(__m512, float, a, b, x + y)
+#define _mm512_mul_ps(a, b) TORCHQ_EMULATED_MAP(__m512, float, a, b, x* y)
+#define _mm512_div_ps(a, b) TORCHQ_EMULATED_MAP(__m512, float, a, b, x / y)
+#define _mm512_fmadd_ps(a, b, c) (emulated_avx512::fmadd_ps(a, b, c))
+#define _mm512_min_ps(a, b) (emulated_avx512::map<__m512, float>(a, b, emulated_avx512::kLess))
+#define _mm512_max_ps(a, b) (emulated_avx512::map<__m512, float>(a, b, emulated_avx512::kGreater))
+#define _mm512_reduce_min_ps(a) (emulated_avx512::reduce_ps(a, emulated_avx512::kLess))
+#define _mm512_reduce_max_ps(a) (emulated_avx512::reduce_ps(a, emulated_avx512::kGreater))
+#define _mm512_cmp_ps_mask(a, b, predicate) (emulated_avx512::cmp_ps_mask(a, b, predicate))
+#define _mm512_mask_blend_ps(mask, a, b) (emulated_avx512::blend<float>(mask, a, b))
+#define _mm512_cvtepi32_ps(a) (emulated_avx512::cvtepi32_ps(a))
+#define _mm512_cvt_roundps_epi32(a, rounding) (emulated_avx512::round_ps_epi32(a))
+
+#define _mm512_add_epi32(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x + y)
+#define _mm512_sub_epi32(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x - y)
+#define _mm512_mullo_epi32(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x* y)
+#define _mm512_min_epi32(a, b) (emulated_avx512::map<__m512i, int32_t>(a, b, emulated_avx512::kLess))
+#define _mm512_max_epi32(a, b) (emulated_avx512::map<__m512i, int32_t>(a, b, emulated_avx512::kGreater))
+#define _mm512_slli_epi32(a, count) (emulated_avx512::slli_epi32(a, count))
+#define _mm512_mask_mov_epi32(a, mask, b) (emulated_avx512::blend<int32_t>(mask, a, b))
+#define _mm512_xor_si512(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x ^ y)
+#define _mm512_or_si512(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x | y)
+#define _mm512_sub_epi8(a, b) TORCHQ_EMULATED_MAP(__m512i, uint8_t, a, b, x - y)
+#define _mm512_adds_epu8(a, b) TORCHQ_EMULATED_MAP(__m512i, uint8_t, a, b, emulated_avx512::saturated<uint8_t>(x + y))
+#define _mm512_adds_epi16(a, b) TORCHQ_EMULATED_MAP(__m512i, int16_t, a, b, emulated_avx512::saturated<int16_t>(x + y))
+#define _mm512_min_epu8(a, b) (emulated_avx512::map<__m512i, uint8_t>(a, b, emulated_avx512::kLess))
+#define _mm512_max_epu8(a, b) (emulated_avx512::map<__m512i, uint8_t>(a, b, emulated_avx512::kGreater))
+
+#define _mm512_cvtepu8_epi32(a) (emulated_avx512::widen<uint8_t>(a))
+#define _mm512_cvtepi8_epi32(a) (emulated_avx512::widen<int8_t>(a))
+#define _mm512_cvtepi32_epi8(a) (emulated_avx512::narrow<int8_t, false, __m128i>(a))
+#define _mm512_cvtsepi32_epi16(a) (emulated_avx512::narrow<int16_t, true, __m256i>(a))
+#define _mm512_packs_epi32(a, b) (emulated_avx512::pack<int32_t, int16_t>(a, b))
+#define _mm512_packus_epi16(a, b) (emulated_avx512::pack<int16_t, uint8_t>(a, b))
+#define _mm512_unpacklo_epi8(a, b) (emulated_avx512::unpack<int8_t, false>(a, b))
+#define _mm512_unpackhi_epi8(a, b) (emulated_avx512::unpack<int8_t, true>(a, b))
+#define _mm512_unpacklo_epi16(a, b) (emulated_avx512::unpack<int16_t, false>(a, b))
+#define _mm512_unpackhi_epi16(a, b) (emulated_avx512::unpack<int16_t, true>(a, b))
+#define _mm512_shuffle_epi8(a, index) (emulated_avx512::shuffle_epi8(a, index))
+#define _mm512_permutexvar_epi32(index, a) (emulated_avx512::permutexvar_epi32(index, a))
+
+#define TORCHQ_DPBUSD(sums, a, b) ((sums) = emulated_avx512::dpbusd_epi32(sums, a, b))
