@@ -171,11 +171,10 @@ Case depthwise(const char* name, int64_t channels, int64_t size, bool pairs) {
   args.output_scale = 0.02f;
   args.output_zero_point = 101;
   d->image = any_bytes((outputs + 8) * size * channels);
-  for (int64_t group = 0; group < groups; ++group)
-    for (int64_t i = 0; i < args.quads * 4; ++i) {
-      const int64_t row = i / 4 % size, column = group * (pairs ? 2 : 1) + i % 4;
-      d->pixels.push_back(d->image.data() + (row * (outputs + 8) + column) * channels);
-    }
+  for (int64_t i = 0; i < args.quads * 4; ++i) {
+    const int64_t row = i / 4 % size, column = i % 4;
+    d->pixels.push_back(d->image.data() + (row * (outputs + 8) + column) * channels);
+  }
   const double outputs_of_all = static_cast<double>(outputs * channels);
   Case result{"depthwise", name, outputs_of_all * static_cast<double>(taps), outputs_of_all * 2, {}, {}};
   result.output.resize(static_cast<size_t>(outputs * channels));
@@ -186,7 +185,9 @@ Case depthwise(const char* name, int64_t channels, int64_t size, bool pairs) {
       kernels.prepare(d->args, d->prepared.data());
       d->prepared_for = static_cast<int>(level);
     }
-    kernels.run(d->args, d->prepared.data(), d->pixels.data(), groups, false, self.output.data());
+    const DepthwisePixels pixels = {groups, d->args.pairs, 1, d->pixels.data(),
+                                    d->args.channels * (d->args.pairs ? 2 : 1)};
+    kernels.run(d->args, d->prepared.data(), pixels, self.output.data());
   };
   return result;
 }

@@ -28,30 +28,6 @@ DepthwiseArgs depthwise_args(const LayerHeader& header) {
   return args;
 }
 
-// Where the slots of the quads lie relative to the window's corner.
-struct Slots {
-  struct Slot {
-    int64_t y, x;
-    bool used;
-  };
-  std::vector<Slot> at;           // [quads * 4]
-  std::vector<int64_t> offsets;   // bytes, 0 for an unused slot
-  int64_t height = 0, width = 0;  // the window that all of them stay in
-
-  Slots(const ConvShape& shape, const DepthwiseArgs& args) {
-    const int64_t kernel_width = shape.axes[2].kernel;
-    for (int64_t tap = 0; tap < 4 * args.quads; ++tap) {
-      const int64_t row = args.row_quads ? tap / 4 : tap / kernel_width;
-      const int64_t column = args.row_quads ? tap % 4 : tap % kernel_width;
-      const bool used = args.row_quads ? args.pairs || column < 3 : tap < args.taps;
-      at.push_back({used ? row * shape.axes[1].dilation : 0, used ? column * shape.axes[2].dilation : 0, used});
-      offsets.push_back((at.back().y * shape.axes[2].input + at.back().x) * shape.channels);
-      height = std::max(height, at.back().y + 1);
-      width = std::max(width, at.back().x + 1);
-    }
-  }
-};
-
 // Which pixel of the input an output sees at a distance from its window's corner; -1 for none.
 int64_t seen(const ConvAxis& axis, int64_t output, int64_t distance) {
   int64_t at = output * axis.stride - axis.padding + distance;
@@ -63,29 +39,73 @@ int64_t seen(const ConvAxis& axis, int64_t output, int64_t distance) {
   return at < axis.input ? std::max<int64_t>(at, -1) : -1;
 }
 
-// The pixels under one line of output: [groups][quads][4] pointers. Groups are `outputs` apart. The image is null where
-// the line sees none of its planes.
-void point_at_line(const ConvShape& shape, const Slots& slots, int64_t groups, int64_t outputs, const uint8_t* image,
-                   const uint8_t* padding, int64_t out_y, const uint8_t** pointer) {
-  const ConvAxis &height = shape.axes[1], &width = shape.axes[2];
-  const int64_t top = out_y * height.stride - height.padding;
-  const int64_t count = static_cast<int64_t>(slots.offsets.size());
-  const bool lines_inside = image != nullptr && !height.transposed && top >= 0 && top + slots.height <= height.input;
-  for (int64_t group = 0; group < groups; ++group, pointer += count) {
-    const int64_t left = group * outputs * width.stride - width.padding;
-    if (lines_inside && left >= 0 && left + slots.width <= width.input) {
-      const uint8_t* corner = image + (top * width.input + left) * shape.channels;
-      for (int64_t i = 0; i < count; ++i) pointer[i] = corner + slots.offsets[i];
-      continue;
+// The lines of a depthwise convolution. Along a line the windows that lie inside its width are a step apart, and the kernel
+// walks them; those at its ends are pointed at one by one.
+class DepthwiseLines {
+ public:
+  DepthwiseLines(const ConvShape& shape, const DepthwiseArgs& args, const DepthwiseKernels& kernels)
+      : shape_(shape), args_(args), kernels_(kernels), slots_(static_cast<size_t>(4 * args.quads)) {
+    const int64_t kernel_width = width().kernel;
+    for (int64_t i = 0; i < 4 * args.quads; ++i) {
+      Slot& slot = slots_[i];
+      slot.y = (args.row_quads ? i / 4 : i / kernel_width) * height().dilation;
+      slot.x = (args.row_quads ? i % 4 : i % kernel_width) * width().dilation;
+      slot.tap = args.row_quads ? i % 4 < 3 : i < args.taps;
+      if (!slot.tap) slot.y = slots_[i - i % 4].y;
     }
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t y = seen(height, out_y, slots.at[i].y);
-      const int64_t x = seen(width, group * outputs, slots.at[i].x);
-      const bool there = image != nullptr && slots.at[i].used && y >= 0 && x >= 0;
-      pointer[i] = there ? image + (y * width.input + x) * shape.channels : padding;
+    const int64_t last = (kernel_width - 1) * width().dilation;  // of the window's columns
+    if (!width().transposed && last < width().input + width().padding) {
+      inside_ = std::min((width().padding + width().stride - 1) / width().stride, width().output);
+      const int64_t beyond = (width().input - 1 - last + width().padding) / width().stride + 1;
+      inside_end_ = std::clamp(beyond, inside_, width().output);
+    }
+    if (width().stride == 1 && args.channels < kernels.block && kernels.block % args.channels == 0)
+      together_ = kernels.block / args.channels;
+    padding_.assign(static_cast<size_t>(width().input * shape.channels), static_cast<uint8_t>(args.input_zero_point));
+  }
+
+  int64_t slots() const { return static_cast<int64_t>(slots_.size()); }
+
+  // Line out_y of the output. `image` is the plane of the input that the kernel sees, null where it sees none; `pointers`
+  // holds one for each slot.
+  void run(const void* prepared, const uint8_t* image, int64_t out_y, uint8_t* output, const uint8_t** pointers) const {
+    const int64_t output_bytes = shape_.channels * (args_.to_float ? 4 : 1);
+    for (int64_t out_x = 0; out_x < width().output;) {
+      const int64_t left = out_x >= inside_ && out_x < inside_end_ ? inside_end_ - out_x : 1;
+      const int64_t together = left >= together_ ? together_ : 1;
+      const bool pairs = args_.pairs && together == 1 && out_x + 1 < width().output;
+      const int64_t outputs = pairs ? 2 : together;
+      const int64_t groups = std::max<int64_t>(1, left / outputs);
+      for (int64_t i = 0; i < slots(); ++i) pointers[i] = pixel(image, out_y, out_x, slots_[i], pairs);
+      const int64_t step = outputs * width().stride * shape_.channels;
+      kernels_.run(args_, prepared, {groups, pairs, together, pointers, step}, output + out_x * output_bytes);
+      out_x += groups * outputs;
     }
   }
-}
+
+ private:
+  struct Slot {
+    int64_t y, x;  // relative to the window's corner
+    bool tap;      // else one whose weight is 0, but for the second output of a pair
+  };
+  const ConvAxis& height() const { return shape_.axes[1]; }
+  const ConvAxis& width() const { return shape_.axes[2]; }
+
+  const uint8_t* pixel(const uint8_t* image, int64_t out_y, int64_t out_x, const Slot& slot, bool pairs) const {
+    const int64_t y = image != nullptr ? seen(height(), out_y, slot.y) : -1;
+    const int64_t x = seen(width(), out_x, slot.tap || pairs ? slot.x : 0);
+    const uint8_t* line = y >= 0 ? image + y * width().input * shape_.channels : padding_.data();
+    return x >= 0 ? line + x * shape_.channels : padding_.data();
+  }
+
+  const ConvShape& shape_;
+  const DepthwiseArgs& args_;
+  const DepthwiseKernels& kernels_;
+  std::vector<Slot> slots_;
+  std::vector<uint8_t> padding_;         // a line of it
+  int64_t inside_ = 0, inside_end_ = 0;  // the outputs whose windows are inside the width
+  int64_t together_ = 1;
+};
 
 }  // namespace
 
@@ -107,25 +127,18 @@ void run_depthwise(const ConvShape& shape, const Layer& layer, const PackedWeigh
                    void* output) {
   DepthwiseArgs args = depthwise_args(layer.header());
   args.weight_zero_points = packed.zero_points(0);
-  const ConvAxis &height = shape.axes[1], &width = shape.axes[2];
-  const DepthwiseKernels& kernels = depthwise_kernels(static_cast<Isa>(layer.header().level));
-  const std::vector<uint8_t> padding(static_cast<size_t>(shape.channels), static_cast<uint8_t>(args.input_zero_point));
+  const DepthwiseLines lines(shape, args, depthwise_kernels(static_cast<Isa>(layer.header().level)));
+  const ConvAxis &depth = shape.axes[0], &height = shape.axes[1], &width = shape.axes[2];
   const int64_t line_bytes = width.output * shape.channels * (args.to_float ? 4 : 1);
   const int64_t line_macs = std::max<int64_t>(1, width.output * shape.channels * args.taps);
-  const int64_t pixels = args.pairs ? 2 : 1;
-  const int64_t groups = (width.output + pixels - 1) / pixels;
-  const bool odd = width.output % pixels != 0;
-  const Slots slots(shape, args);
-  const ConvAxis& depth = shape.axes[0];  // of a kernel that is one plane deep
   const int64_t plane_bytes = height.input * width.input * shape.channels;
   const auto run = [&](int64_t begin, int64_t end) {
-    std::vector<const uint8_t*> pointers(static_cast<size_t>(groups * args.quads * 4));
+    std::vector<const uint8_t*> pointers(static_cast<size_t>(lines.slots()));
     for (int64_t line = begin; line < end; ++line) {
       const int64_t plane = line / height.output, at = seen(depth, plane % depth.output, 0);
       const uint8_t* image = at < 0 ? nullptr : input + (plane / depth.output * depth.input + at) * plane_bytes;
-      point_at_line(shape, slots, groups, pixels, image, padding.data(), line % height.output, pointers.data());
-      kernels.run(args, layer.depthwise(), pointers.data(), groups, odd,
-                  static_cast<uint8_t*>(output) + line * line_bytes);
+      lines.run(layer.depthwise(), image, line % height.output, static_cast<uint8_t*>(output) + line * line_bytes,
+                pointers.data());
     }
   };
   // Depthwise products take about eight times as long as those of a matrix product.

@@ -213,6 +213,7 @@ TORCHQ_INLINE bool has_top_bit(const uint8_t* p, int64_t n) {
 
 // Quads (depthwise): 32 channels of four pixels, interleaved within 128-bit lanes.
 constexpr int kQuadVectors = 2;
+constexpr int kQuadGroups = 1;
 constexpr int quad_channel(int vector, int lane) {
   return 16 * (lane % 8 / 4) + 8 * vector + 4 * (lane / 8) + lane % 4;
 }

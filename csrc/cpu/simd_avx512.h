@@ -131,6 +131,7 @@ constexpr int kMaxDoubled = 6;
 // Quads (depthwise): 64 channels of four pixels, interleaved within 128-bit lanes; the packs of store_quads
 // interleave the same way, so that nothing has to be permuted back.
 constexpr int kQuadVectors = 4;
+constexpr int kQuadGroups = 2;
 constexpr int quad_channel(int vector, int lane) { return 16 * (lane / 4) + 4 * vector + lane % 4; }
 TORCHQ_INLINE __m512i load_pixel(const uint8_t* p, int64_t n) {
   return n >= 64 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi8((1ull << n) - 1, p);

@@ -171,6 +171,7 @@ constexpr int kMaxDoubled = 2;
 
 // Quads (depthwise): 16 channels of four pixels.
 constexpr int kQuadVectors = 1;
+constexpr int kQuadGroups = 1;
 constexpr int quad_channel(int, int lane) { return lane; }
 TORCHQ_INLINE uint8x16_t load_pixel(const uint8_t* p, int64_t n) {
   if (n >= 16) return vld1q_u8(p);

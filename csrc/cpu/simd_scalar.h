@@ -16,6 +16,7 @@
 //
 //   load_quads          16 * kQuadVectors channels of four pixels, n of them there, the rest 0, as u8: lane l of vector
 //                       v holds the four bytes of channel quad_channel(v, l), which runs in fours
+//   kQuadGroups         how many groups of pixels are worth computing at a time, and fit
 //   quad_part           part kQuadParts of four weights, which multiply_add_quads takes them in
 //   multiply_add_quads  acc[l] += sum of 4 u8 times 4 s8, exact for every value
 //   store_quads         store_bytes of lanes in that order, n channels
@@ -156,6 +157,7 @@ constexpr int kTilePanels = 1;
 constexpr int kMaxDoubled = 0;
 
 constexpr int kQuadVectors = 1;
+constexpr int kQuadGroups = 1;
 constexpr int quad_channel(int, int lane) { return lane; }
 TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
                               I32 (&x)[kQuadVectors]) {

@@ -4,9 +4,12 @@
 //   y[c]   is gemm.h's to_bytes or to_float of it
 //
 // Taps are taken four at a time, a quad: the bytes of four pixels are interleaved, so that a dot-product
-// instruction meets four taps of one channel. Pixels come as pointers, padding as a pixel of zero points.
+// instruction meets four taps of one channel. Pixels come as pointers, padding as pixels of zero points.
 // Where kernel rows are three wide, a quad is a row; at stride 1 its four neighbours then serve two output
 // pixels, the second with its weights moved up by one tap.
+//
+// Channels are computed in blocks. Where they fill a half or a quarter of one, neighbouring pixels can be taken for
+// more channels: see `DepthwisePixels::together`.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +23,7 @@ struct DepthwiseArgs {
   int64_t quads;
   int32_t taps;
   bool row_quads;  // whether a quad is a kernel row of three; else four taps in order
-  bool pairs;      // whether each group of pixels makes two output pixels
+  bool pairs;      // whether groups of pixels can make two output pixels
 
   const int8_t* panels;               // [ceil(channels/16)][quads][16][4], 0 where a quad has no tap
   const int32_t* column_sums;         // [channels], sum of a channel's weights
@@ -39,15 +42,25 @@ struct DepthwiseArgs {
   bool signed_output;
 };
 
+// Neighbouring groups of pixels: those under one output pixel each or, of pairs, under two.
+struct DepthwisePixels {
+  int64_t groups;
+  bool pairs;  // only where args.pairs
+  // > 1: each pixel is that many of `channels` bytes, one behind the other in memory, and so is each output. For no pairs, and
+  // where together * channels is a block.
+  int64_t together;
+  const uint8_t* const* pixels;  // [quads][4], those of the first group
+  int64_t step;                  // from there to the next group's, in bytes
+};
+
 struct DepthwiseKernels {
+  int64_t block;  // channels
   // How many 64-byte lines `prepare` fills.
   int64_t (*prepared_lines)(const DepthwiseArgs& args);
   // Lays out weights and parameters as this level reads them, once per call of the operator.
   void (*prepare)(const DepthwiseArgs& args, void* prepared);
-  // `groups` neighbouring groups of pixels, all channels. pixels: [groups][quads][4] pointers to `channels`
-  // bytes; output: bytes or floats, [groups * (pairs ? 2 : 1)][channels]; the last pixel is left out if `odd`.
-  void (*run)(const DepthwiseArgs& args, const void* prepared, const uint8_t* const* pixels, int64_t groups, bool odd,
-              void* output);
+  // All channels of the groups' outputs, bytes or floats: [outputs][channels].
+  void (*run)(const DepthwiseArgs& args, const void* prepared, const DepthwisePixels& pixels, void* output);
 };
 
 #define KERNELS(isa) TORCHQ_DECLARE_KERNELS(DepthwiseKernels, depthwise, isa)

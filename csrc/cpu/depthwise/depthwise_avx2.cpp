@@ -10,6 +10,5 @@ TORCHQ_BEGIN_AVX2
 #include "depthwise_body.h"
 TORCHQ_END_AVX2
 
-const torchq::DepthwiseKernels torchq::depthwise__avx2 = {torchq::avx2::prepared_lines, torchq::avx2::prepare,
-                                                          torchq::avx2::run};
+const torchq::DepthwiseKernels torchq::depthwise__avx2 = torchq::avx2::kDepthwiseKernels;
 #endif

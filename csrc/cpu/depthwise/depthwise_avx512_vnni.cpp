@@ -10,6 +10,5 @@ TORCHQ_BEGIN_AVX512_VNNI
 #include "depthwise_body.h"
 TORCHQ_END_AVX512_VNNI
 
-const torchq::DepthwiseKernels torchq::depthwise__avx512_vnni = {
-    torchq::avx512_vnni::prepared_lines, torchq::avx512_vnni::prepare, torchq::avx512_vnni::run};
+const torchq::DepthwiseKernels torchq::depthwise__avx512_vnni = torchq::avx512_vnni::kDepthwiseKernels;
 #endif

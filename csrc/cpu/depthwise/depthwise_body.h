@@ -44,12 +44,14 @@ TORCHQ_INLINE int64_t block_start(const DepthwiseArgs& args, int64_t block) {
 
 void prepare(const DepthwiseArgs& args, void* prepared) {
   auto* block = static_cast<int32_t*>(prepared);
+  // Channels that fill a part of a block are repeated, for pixels taken together.
+  const int64_t distinct = kBlock % args.channels == 0 ? args.channels : kBlock;
   for (int64_t i = 0; i * kBlock < args.channels; ++i, block += block_vectors(args) * 16) {
     const int64_t first = block_start(args, i);
     int32_t ordered[4 * kBlock] = {};
     prepare_parameters(args, first, ordered);
     for (int slot = 0; slot < kBlock; ++slot) {
-      const int64_t place = quad_channel(slot / 16, slot % 16), channel = first + place;
+      const int64_t place = quad_channel(slot / 16, slot % 16) % distinct, channel = first + place;
       for (int field = 0; field < 4; ++field) block[field * kBlock + slot] = ordered[field * kBlock + place];
       const int8_t* panel = args.panels + channel / 16 * args.quads * 64 + channel % 16 * 4;
       int32_t* weights = block + 4 * kBlock + slot;
@@ -77,29 +79,44 @@ TORCHQ_INLINE QuadWeights set_quad_weights(uint32_t four) {
   return w;
 }
 
-template <int kPixels>
-TORCHQ_INLINE void accumulate(const DepthwiseArgs& args, const uint8_t* const* pixels, int64_t channel, int64_t part,
-                              const int32_t* block, I32 (&acc)[kPixels][kQuadVectors]) {
-  const int32_t* weights = block + 4 * kBlock;
-  for (int64_t quad = 0; quad < args.quads; ++quad, pixels += 4) {
-    I32 x[kQuadVectors];
-    load_quads(pixels, channel, part, args.signed_input, x);
+// The interleaved pixels of a quad, of kGroups groups from `group` on.
+template <int kGroups>
+TORCHQ_INLINE void load_groups(const DepthwiseArgs& args, const DepthwisePixels& pixels, int64_t group, int64_t quad,
+                               int64_t channel, int64_t part, I32 (&x)[kGroups][kQuadVectors]) {
 #pragma GCC unroll 2
-    for (int pixel = 0; pixel < kPixels; ++pixel, weights += kQuadParts * kBlock) {
+  for (int g = 0; g < kGroups; ++g)
+    load_quads(pixels.pixels + 4 * quad, channel + (group + g) * pixels.step, part, args.signed_input, x[g]);
+}
+
+// kPixels outputs of each group. The groups share what is loaded of the weights.
+template <int kGroups, int kPixels>
+TORCHQ_INLINE void accumulate(const DepthwiseArgs& args, const DepthwisePixels& pixels, int64_t group, int64_t channel,
+                              int64_t part, const int32_t* block, I32 (&acc)[kGroups][kPixels][kQuadVectors]) {
+  constexpr int64_t kSet = kQuadParts * kBlock;
+  const int32_t* weights = block + 4 * kBlock;
+  for (int64_t quad = 0; quad < args.quads; ++quad, weights += args.pairs ? 2 * kSet : kSet) {
+    I32 x[kGroups][kQuadVectors];
+    load_groups(args, pixels, group, quad, channel, part, x);
+#pragma GCC unroll 2
+    for (int pixel = 0; pixel < kPixels; ++pixel) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kQuadVectors; ++v) multiply_add_quads(acc[pixel][v], x[v], load_quad_weights(weights, v));
+      for (int v = 0; v < kQuadVectors; ++v) {
+        const QuadWeights w = load_quad_weights(weights + pixel * kSet, v);
+#pragma GCC unroll 2
+        for (int g = 0; g < kGroups; ++g) multiply_add_quads(acc[g][pixel][v], x[g][v], w);
+      }
     }
-    if (args.pairs && kPixels == 1) weights += kQuadParts * kBlock;
   }
 }
 
 // Asymmetric weights: the sum of x over the taps of each channel, times the weight's zero point, is taken off.
-template <int kPixels>
-TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const uint8_t* const* pixels, int64_t channel,
-                                               int64_t part, const int32_t* block, I32 (&acc)[kPixels][kQuadVectors]) {
-  for (int64_t quad = 0; quad < args.quads; ++quad, pixels += 4) {
-    I32 x[kQuadVectors];
-    load_quads(pixels, channel, part, args.signed_input, x);
+template <int kGroups, int kPixels>
+TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const DepthwisePixels& pixels, int64_t group,
+                                               int64_t channel, int64_t part, const int32_t* block,
+                                               I32 (&acc)[kGroups][kPixels][kQuadVectors]) {
+  for (int64_t quad = 0; quad < args.quads; ++quad) {
+    I32 x[kGroups][kQuadVectors];
+    load_groups(args, pixels, group, quad, channel, part, x);
     const int64_t left = args.row_quads ? 3 : args.taps - 4 * quad;
     const uint32_t ones = left >= 4 ? 0x01010101u : 0x01010101u >> (8 * (4 - left));
 #pragma GCC unroll 2
@@ -107,77 +124,99 @@ TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const 
       const QuadWeights counted = set_quad_weights(ones << (8 * pixel));
 #pragma GCC unroll 4
       for (int v = 0; v < kQuadVectors; ++v) {
-        I32 sum = set(int32_t{0});
-        multiply_add_quads(sum, x[v], counted);
-        acc[pixel][v] = acc[pixel][v] - sum * load(block + 3 * kBlock + 16 * v);
+        const I32 zero_point = load(block + 3 * kBlock + 16 * v);
+#pragma GCC unroll 2
+        for (int g = 0; g < kGroups; ++g) {
+          I32 sum = set(int32_t{0});
+          multiply_add_quads(sum, x[g][v], counted);
+          acc[g][pixel][v] = acc[g][pixel][v] - sum * zero_point;
+        }
       }
     }
   }
 }
 
-template <int kPixels>
-TORCHQ_INLINE void finish(const DepthwiseArgs& args, const int32_t* block, int64_t channel, int64_t part,
-                          const ByteRange& range, const I32 (&acc)[kPixels][kQuadVectors], void* output,
-                          int64_t first_pixel) {
-  const auto* bias = reinterpret_cast<const float*>(block + kBlock);
-  const auto* scale = bias + kBlock;
-#pragma GCC unroll 2
-  for (int pixel = 0; pixel < kPixels; ++pixel) {
-    F32 y[kQuadVectors];
-    const int64_t element = (first_pixel + pixel) * args.channels + channel;
-    if (args.to_float) {
+template <int kGroups, int kPixels>
+TORCHQ_INLINE void store_floats(const DepthwiseArgs& args, const int32_t* block, int64_t part,
+                                const I32 (&acc)[kGroups][kPixels][kQuadVectors], float* output) {
+  const auto* biases = reinterpret_cast<const float*>(block + kBlock);
 #pragma GCC unroll 4
-      for (int v = 0; v < kQuadVectors; ++v) {
-        y[v] = fma(to_f32(acc[pixel][v]), load(scale + 16 * v), load(bias + 16 * v));
-        if (args.relu) y[v] = max(set(0.0f), y[v]);
+  for (int i = 0; i < kGroups * kPixels; ++i, output += args.channels) {
 #pragma GCC unroll 4
-        for (int lane = 0; lane < 16; lane += 4) {
-          const int64_t offset = quad_channel(v, lane);
-          store_four(static_cast<float*>(output) + element + offset, y[v], lane, part - offset);
-        }
+    for (int v = 0; v < kQuadVectors; ++v) {
+      const F32 bias = load(biases + 16 * v), scale = load(biases + kBlock + 16 * v);
+      F32 y = fma(to_f32(acc[i / kPixels][i % kPixels][v]), scale, bias);
+      if (args.relu) y = max(set(0.0f), y);
+#pragma GCC unroll 4
+      for (int lane = 0; lane < 16; lane += 4) {
+        const int64_t offset = quad_channel(v, lane);
+        store_four(output + offset, y, lane, part - offset);
       }
-    } else {
-#pragma GCC unroll 4
-      for (int v = 0; v < kQuadVectors; ++v)
-        y[v] = (to_f32(acc[pixel][v]) + load(bias + 16 * v)) * load(scale + 16 * v);
-      store_quads(static_cast<uint8_t*>(output) + element, y, range, part);
     }
+  }
+}
+
+template <int kGroups, int kPixels>
+TORCHQ_INLINE void store_bytes_of(const DepthwiseArgs& args, const int32_t* block, int64_t part, const ByteRange& range,
+                                  const I32 (&acc)[kGroups][kPixels][kQuadVectors], uint8_t* output) {
+  const auto* biases = reinterpret_cast<const float*>(block + kBlock);
+#pragma GCC unroll 4
+  for (int i = 0; i < kGroups * kPixels; ++i, output += args.channels) {
+    F32 y[kQuadVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kQuadVectors; ++v)
+      y[v] = (to_f32(acc[i / kPixels][i % kPixels][v]) + load(biases + 16 * v)) * load(biases + kBlock + 16 * v);
+    store_quads(output, y, range, part);
   }
 }
 
 // `part` channels from `channel` on. Inlined, so that whole blocks, where it is a constant, need no masks.
-template <int kPixels>
-TORCHQ_INLINE void run_block(const DepthwiseArgs& args, const int32_t* block, const uint8_t* const* pixels,
-                             int64_t channel, int64_t part, const ByteRange& range, void* output, int64_t first_pixel) {
-  I32 acc[kPixels][kQuadVectors];
-#pragma GCC unroll 2
-  for (int pixel = 0; pixel < kPixels; ++pixel)
+template <int kGroups, int kPixels>
+TORCHQ_INLINE void run_groups(const DepthwiseArgs& args, const DepthwisePixels& pixels, int64_t group, int64_t channel,
+                              int64_t part, const int32_t* block, const ByteRange& range, void* output) {
+  I32 acc[kGroups][kPixels][kQuadVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kQuadVectors; ++v) acc[pixel][v] = load(block + 16 * v);
-  accumulate<kPixels>(args, pixels, channel, part, block, acc);
-  if (args.weight_zero_points != nullptr) subtract_weight_zero_points<kPixels>(args, pixels, channel, part, block, acc);
-  finish<kPixels>(args, block, channel, part, range, acc, output, first_pixel);
+  for (int i = 0; i < kGroups * kPixels; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < kQuadVectors; ++v) acc[i / kPixels][i % kPixels][v] = load(block + 16 * v);
+  accumulate(args, pixels, group, channel, part, block, acc);
+  if (args.weight_zero_points != nullptr) subtract_weight_zero_points(args, pixels, group, channel, part, block, acc);
+  const int64_t element = group * kPixels * args.channels + channel;
+  if (args.to_float) {
+    store_floats(args, block, part, acc, static_cast<float*>(output) + element);
+  } else {
+    store_bytes_of(args, block, part, range, acc, static_cast<uint8_t*>(output) + element);
+  }
 }
 
+// All groups, block by block: a block's weights stay in the nearest cache.
 template <int kPixels>
-TORCHQ_INLINE void run_group(const DepthwiseArgs& args, const int32_t* block, const uint8_t* const* pixels,
-                             const ByteRange& range, void* output, int64_t first_pixel) {
-  const int64_t block_size = block_vectors(args) * 16;
-  if (args.channels < kBlock)
-    return run_block<kPixels>(args, block, pixels, 0, args.channels, range, output, first_pixel);
-  for (int64_t i = 0; i * kBlock < args.channels; ++i, block += block_size)
-    run_block<kPixels>(args, block, pixels, block_start(args, i), kBlock, range, output, first_pixel);
+void run_blocks(const DepthwiseArgs& args, const DepthwisePixels& pixels, const int32_t* block, const ByteRange& range,
+                void* output) {
+  for (int64_t i = 0; i * kBlock < args.channels; ++i, block += block_vectors(args) * 16) {
+    int64_t group = 0;
+    if (args.channels < kBlock) {
+      for (; group < pixels.groups; ++group)
+        run_groups<1, kPixels>(args, pixels, group, 0, args.channels, block, range, output);
+      continue;
+    }
+    const int64_t channel = block_start(args, i);
+    for (; group + kQuadGroups <= pixels.groups; group += kQuadGroups)
+      run_groups<kQuadGroups, kPixels>(args, pixels, group, channel, kBlock, block, range, output);
+    for (; group < pixels.groups; ++group)
+      run_groups<1, kPixels>(args, pixels, group, channel, kBlock, block, range, output);
+  }
 }
 
-void run(const DepthwiseArgs& args, const void* prepared, const uint8_t* const* pixels, int64_t groups, bool odd,
-         void* output) {
+void run(const DepthwiseArgs& args, const void* prepared, const DepthwisePixels& pixels, void* output) {
   const auto* block = static_cast<const int32_t*>(prepared);
   const int32_t qmin = args.signed_output ? -128 : 0;
   const int32_t lowest = args.relu && args.output_zero_point > qmin ? args.output_zero_point : qmin;
   const ByteRange range = byte_range(args.output_zero_point, lowest, args.signed_output);
-  const int64_t pairs = args.pairs ? groups - (odd ? 1 : 0) : 0;
-  for (int64_t group = 0; group < pairs; ++group, pixels += 4 * args.quads)
-    run_group<2>(args, block, pixels, range, output, 2 * group);
-  for (int64_t group = pairs; group < groups; ++group, pixels += 4 * args.quads)
-    run_group<1>(args, block, pixels, range, output, args.pairs ? 2 * group : group);
+  if (pixels.pairs) return run_blocks<2>(args, pixels, block, range, output);
+  DepthwiseArgs joined = args;
+  joined.channels *= pixels.together;
+  run_blocks<1>(joined, pixels, block, range, output);
 }
+
+constexpr DepthwiseKernels kDepthwiseKernels = {kBlock, prepared_lines, prepare, run};

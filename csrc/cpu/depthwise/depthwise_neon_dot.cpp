@@ -10,6 +10,5 @@ TORCHQ_BEGIN_NEON_DOT
 #include "depthwise_body.h"
 TORCHQ_END_NEON_DOT
 
-const torchq::DepthwiseKernels torchq::depthwise__neon_dot = {torchq::neon_dot::prepared_lines,
-                                                              torchq::neon_dot::prepare, torchq::neon_dot::run};
+const torchq::DepthwiseKernels torchq::depthwise__neon_dot = torchq::neon_dot::kDepthwiseKernels;
 #endif

@@ -7,5 +7,4 @@ TORCHQ_BEGIN_SCALAR
 #include "depthwise_body.h"
 TORCHQ_END_SCALAR
 
-const torchq::DepthwiseKernels torchq::depthwise__scalar = {torchq::scalar::prepared_lines, torchq::scalar::prepare,
-                                                            torchq::scalar::run};
+const torchq::DepthwiseKernels torchq::depthwise__scalar = torchq::scalar::kDepthwiseKernels;

@@ -12,13 +12,22 @@ using torchq::DepthwiseArgs;
 struct DepthwiseRun {
   DepthwiseArgs args;  // without pointers
   int64_t groups;
-  bool odd;
+  bool pairs;
+  bool together;  // pixels that fill a block
   std::vector<int8_t> panels;
   std::vector<int32_t> column_sums, weight_zero_points;
   std::vector<float> weight_scales, bias;
   std::vector<uint8_t> image;
-  std::vector<int64_t> order;  // [groups][quads][4]: which pixel of the image
+  std::vector<int64_t> order;  // [quads][4]: which pixel of the image
 };
+
+constexpr int64_t kScattered = 5;  // the pixels that the first group is made of
+
+// At most: the levels' blocks have up to 64 channels, and other numbers of pixels fill them.
+inline int64_t outputs(const DepthwiseRun& run) {
+  const bool fills = run.together && 64 % run.args.channels == 0;
+  return run.groups * (run.pairs ? 2 : fills ? 64 / run.args.channels : 1);
+}
 
 inline DepthwiseRun random_depthwise(Random& random, int64_t channels, int64_t kernel_height, int64_t kernel_width,
                                      bool extreme) {
@@ -53,7 +62,8 @@ inline DepthwiseRun random_depthwise(Random& random, int64_t channels, int64_t k
   args.input_zero_point = zero_point(args.signed_input);
   args.output_zero_point = zero_point(args.signed_output);
   run.groups = random.between(1, 4);
-  run.odd = args.pairs && random.coin();
+  run.pairs = args.pairs && random.coin();
+  run.together = !run.pairs && random.coin();
   const bool asymmetric = random.coin(), with_bias = random.coin();
   for (int64_t c = 0; c < channels; ++c) {
     run.weight_scales.push_back(random.real(0.001f, 0.02f));
@@ -61,10 +71,9 @@ inline DepthwiseRun random_depthwise(Random& random, int64_t channels, int64_t k
     if (with_bias)
       run.bias.push_back(random.between(0, 9) == 0 ? random.pick(special_floats()) : random.real(-9.0f, 9.0f));
   }
-  constexpr int64_t kPixels = 5;
-  run.image =
-      extreme ? std::vector<uint8_t>(static_cast<size_t>(kPixels * channels), 255) : bytes(random, kPixels * channels);
-  for (int64_t i = 0; i < run.groups * args.quads * 4; ++i) run.order.push_back(random.between(0, kPixels - 1));
+  for (int64_t i = 0; i < args.quads * 4; ++i) run.order.push_back(random.between(0, kScattered - 1));
+  const int64_t size = (kScattered + outputs(run)) * channels;
+  run.image = extreme ? std::vector<uint8_t>(static_cast<size_t>(size), 255) : bytes(random, size);
   return run;
 }
 
@@ -77,7 +86,7 @@ std::vector<uint8_t> convolve_depthwise(const DepthwiseRun& run, Isa level, Edge
   DepthwiseArgs args = run.args;
   std::vector<const uint8_t*> pointers;
   for (const int64_t i : run.order) pointers.push_back(image.data() + i * args.channels);
-  const Input<const uint8_t*> pixels(pointers, edge);
+  const Input<const uint8_t*> at(pointers, edge);
   args.panels = panels.data();
   args.column_sums = column_sums.data();
   args.weight_scales = weight_scales.data();
@@ -88,8 +97,13 @@ std::vector<uint8_t> convolve_depthwise(const DepthwiseRun& run, Isa level, Edge
   const torchq::DepthwiseKernels& kernels = torchq::depthwise_kernels(level);
   const Output<uint8_t> prepared(64 * kernels.prepared_lines(args), edge);
   kernels.prepare(args, prepared.data());
-  const Output<T> output((run.groups * (args.pairs ? 2 : 1) - (run.odd ? 1 : 0)) * args.channels, edge);
-  kernels.run(args, prepared.data(), pixels.data(), run.groups, run.odd, output.data());
+  // Each output sees the pixels of the first, moved along by one.
+  int64_t together = 1;
+  if (run.together && kernels.block % args.channels == 0) together = kernels.block / args.channels;
+  const int64_t of_group = run.pairs ? 2 : together;
+  const int64_t groups = outputs(run) / of_group;
+  const Output<T> output(groups * of_group * args.channels, edge);
+  kernels.run(args, prepared.data(), {groups, run.pairs, together, at.data(), of_group * args.channels}, output.data());
   return args.to_float ? with_one_nan(output.bytes()) : output.bytes();
 }
 
@@ -99,7 +113,8 @@ inline void check_run(Family& family, const DepthwiseRun& run) {
                                      {"row_quads", run.args.row_quads},
                                      {"pairs", run.args.pairs},
                                      {"groups", run.groups},
-                                     {"odd", run.odd},
+                                     {"in pairs", run.pairs},
+                                     {"together", run.together},
                                      {"signed_input", run.args.signed_input},
                                      {"signed_output", run.args.signed_output},
                                      {"relu", run.args.relu},
