@@ -4,6 +4,7 @@
 // holds the input's zero point: then one correction by the column sums is right everywhere. A transposed convolution is
 // one product for each phase of its outputs, over the taps that the phase sees (conv_shape.h). Depthwise convolutions
 // have a driver of their own.
+#include <algorithm>
 #include <cstring>
 
 #include "conv_phase.h"
@@ -37,46 +38,66 @@ void point_at_pixels(const ConvPhase& phase, const Image& input, const uint8_t* 
   }
 }
 
-// Elsewhere (a first layer of 3 channels) each pixel's window is copied to one row, its taps one by one.
-void copy_taps(const ConvPhase& phase, const Image& input, uint8_t padding, const ConvPhase::Run& run, int64_t i,
-               uint8_t* to) {
-  const int64_t pixel = run.input_pixel + i * phase.input_step();
-  for (const ConvPhase::Tap& tap : phase.taps()) {
-    const auto [begin, end] = tap.seen_in(run);
-    if (i >= begin && i < end) {
-      std::memcpy(to, input.data + (pixel + tap.input_pixels) * input.pixel_bytes, static_cast<size_t>(input.k));
-    } else {
-      std::memset(to, padding, static_cast<size_t>(input.k));
-    }
-    to += input.k;
+// Where the channels of a pixel are no multiple of 4 (a first layer of 3), kernel rows are read in one piece each.
+class KernelRows {
+ public:
+  KernelRows(const ConvPhase& phase, const PackedHeader& header, const Image& image, uint8_t padding)
+      : phase_(phase), header_(header), image_(image), padding_(padding) {
+    const bool neighbours = phase.tap_run() > 0 && image.pixel_bytes == image.k;
+    contiguous_ = header.kernel[2] == 1 || neighbours;
   }
-}
 
-// Where the pixels of a kernel row are neighbours in memory, a window inside the image is copied by kernel rows, in
-// blocks of 16 bytes: up to 15 more are read, if the input has them, and written. Rows are written in order, so that
-// what is too much is overwritten by the next.
-void copy_windows(const ConvPhase& phase, const Image& input, uint8_t padding, int64_t row_bytes, int64_t first_row,
-                  const ConvPhase::Run& run, Chunk& chunk) {
-  const int64_t length = input.pixel_bytes == input.k ? phase.tap_run() : 0;  // taps
-  const int64_t bytes = length * input.k;
-  const int64_t copied = round_up(bytes, 16);
-  const auto [begin, end] = phase.inside(run);
-  const std::vector<ConvPhase::Tap>& taps = phase.taps();
-  for (int64_t i = 0; i < run.count; ++i) {
-    uint8_t* to = chunk.bytes.data() + (first_row + i) * row_bytes;
-    chunk.pointers[first_row + i] = to;
-    const uint8_t* corner = input.data + (run.input_pixel + i * phase.input_step()) * input.pixel_bytes;
-    const bool whole = length > 0 && i >= begin && i < end;
-    if (!whole || corner + (taps.back().input_pixels - length + 1) * input.k + copied > input.end) {
-      copy_taps(phase, input, padding, run, i, to);
-      continue;
+  // Points at windows inside the image, and copies the others. A row is read up to the next multiple of 4 bytes: what is too
+  // much meets weights of 0, but has to be within the input.
+  void point(int64_t first_row, const ConvPhase::Run& run, Chunk& chunk) const {
+    const auto [begin, inside_end] = phase_.inside(run);
+    const int64_t end = contiguous_ ? std::clamp(readable(run), begin, inside_end) : begin;
+    const int64_t step = phase_.input_step() * image_.pixel_bytes;
+    const uint8_t** pointers = chunk.pointers.data() + first_row;
+    for (int64_t row = 0; row < header_.kernel_rows(); ++row, pointers += kChunkRows) {
+      const uint8_t* pixel = pixel_of(run, row * header_.kernel[2]);
+      for (int64_t i = begin; i < end; ++i) pointers[i] = pixel + i * step;
     }
-    for (size_t tap = 0; tap < taps.size(); tap += static_cast<size_t>(length), to += bytes) {
-      const uint8_t* from = corner + taps[tap].input_pixels * input.k;
-      for (int64_t b = 0; b < copied; b += 16) std::memcpy(to + b, from + b, 16);
+    for (int64_t i = 0; i < begin; ++i) copy(first_row, run, i, chunk);
+    for (int64_t i = end; i < run.count; ++i) copy(first_row, run, i, chunk);
+  }
+
+ private:
+  const uint8_t* pixel_of(const ConvPhase::Run& run, int64_t tap) const {
+    return image_.data + (run.input_pixel + phase_.taps()[tap].input_pixels) * image_.pixel_bytes;
+  }
+
+  // How many windows of a run end, in their last row, before the input does.
+  int64_t readable(const ConvPhase::Run& run) const {
+    const uint8_t* last_row = pixel_of(run, (header_.kernel_rows() - 1) * header_.kernel[2]);
+    const int64_t room = image_.end - header_.row_depth() - last_row;
+    return room < 0 ? 0 : room / (phase_.input_step() * image_.pixel_bytes) + 1;
+  }
+
+  void copy(int64_t first_row, const ConvPhase::Run& run, int64_t i, Chunk& chunk) const {
+    uint8_t* to = chunk.bytes.data() + (first_row + i) * header_.depth();
+    const int64_t width = header_.kernel[2];
+    const int64_t step = i * phase_.input_step() * image_.pixel_bytes;
+    for (int64_t row = 0; row < header_.kernel_rows(); ++row, to += header_.row_depth()) {
+      chunk.pointers[row * kChunkRows + first_row + i] = to;
+      std::memset(to, padding_, static_cast<size_t>(header_.row_depth()));
+      for (int64_t tap = 0, taps; tap < width; tap += taps) {
+        const bool seen = phase_.taps()[row * width + tap].sees(run, i);
+        for (taps = 1; contiguous_ && tap + taps < width; ++taps)
+          if (phase_.taps()[row * width + tap + taps].sees(run, i) != seen) break;
+        if (!seen) continue;
+        const size_t bytes = static_cast<size_t>(taps * image_.k);
+        std::memcpy(to + tap * image_.k, pixel_of(run, row * width + tap) + step, bytes);
+      }
     }
   }
-}
+
+  const ConvPhase& phase_;
+  const PackedHeader& header_;
+  const Image& image_;
+  uint8_t padding_;
+  bool contiguous_;  // the bytes of a kernel row, in the image
+};
 
 // The product of one group over one phase of its outputs.
 void run_phase(const ConvPhase& phase, const PackedHeader& header, const Image& image, const uint8_t* padding_pixel,
@@ -90,19 +111,22 @@ void run_phase(const ConvPhase& phase, const PackedHeader& header, const Image& 
       for (const ConvPhase::Tap& tap : phase.taps()) offsets.push_back(tap.index * header.k * kPanelColumns);
       args.tap_offsets = offsets.data();
     }
+  } else {
+    args.taps = header.kernel_rows();
+    args.tap_bytes = header.row_depth();
   }
   const int64_t channels = args.output_stride;
   args.output_stride *= phase.output_step();
   args.residual_stride *= phase.output_step();
   const int64_t depth = static_cast<int64_t>(phase.taps().size()) * header.k;
-  const int64_t row_bytes = header.depth();
+  const KernelRows rows(phase, header, image, *padding_pixel);
   run_gemm(args, phase.lines(), depth, to_float, [&](int64_t line, int64_t first, int64_t count, Chunk& chunk) {
-    if (!in_place) chunk.bytes.resize(static_cast<size_t>(kChunkRows * row_bytes + 16));
+    if (!in_place) chunk.bytes.resize(static_cast<size_t>(kChunkRows * header.depth()));
     phase.for_each_run(line, first, count, [&](int64_t row, const ConvPhase::Run& run) {
       if (in_place) {
         point_at_pixels(phase, image, padding_pixel, row, run, chunk);
       } else {
-        copy_windows(phase, image, *padding_pixel, row_bytes, row, run, chunk);
+        rows.point(row, run, chunk);
       }
     });
     if (to_float) fill_rows(args.input_scale, args.input_zero_point, chunk);

@@ -29,6 +29,10 @@ class ConvPhase {
 
     // Which outputs of a run do.
     std::pair<int64_t, int64_t> seen_in(const Run& run) const { return overlap(first, end, run); }
+    bool sees(const Run& run, int64_t i) const {
+      const auto [begin, last] = seen_in(run);
+      return i >= begin && i < last;
+    }
   };
   const std::vector<Tap>& taps() const { return taps_; }
 

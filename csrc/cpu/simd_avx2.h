@@ -190,6 +190,11 @@ TORCHQ_INLINE void widen_bytes(const uint8_t* from, int64_t n, bool is_signed, i
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i),
                         is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes));
   }
+  for (; i + 8 <= n; i += 8) {
+    const __m128i bytes = load_half(from + i);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i),
+                     is_signed ? _mm_cvtepi8_epi16(bytes) : _mm_cvtepu8_epi16(bytes));
+  }
   for (; i < n; i += 4) {
     int32_t four;
     __builtin_memcpy(&four, from + i, 4);

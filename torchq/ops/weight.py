@@ -39,15 +39,19 @@ def pack_weight(weight: Tensor, zero_points: Tensor | None = None, groups: int =
     return _ops.pack_weight.default(weight, zero_points, groups)
 
 
+def _in_quads(size: int) -> int:
+    return -(-size // 4) * 4
+
+
 @torch.library.register_fake("torchq::pack_weight")
 def _(weight: Tensor, zero_points: Tensor | None, groups: int) -> Tensor:
     require_one_device(weight, zero_points)
     channels, k, *kernel = weight.shape
-    depth = -(-math.prod(kernel) * k // 4) * 4
     *_, height, width = 1, 1, *kernel
+    depth = math.prod(kernel) // width * _in_quads(width * k)
     if groups > 1 and channels == groups and k == 1 and math.prod(kernel) == height * width:
-        groups = 1  # depthwise: the channels of one group, kernel rows of three in four bytes each
-        depth = height * 4 if width == 3 else depth
+        groups = 1  # depthwise: the channels of one group; taps follow each other, but for kernel rows of three
+        depth = depth if width == 3 else _in_quads(height * width)
     if groups > 1 and channels == groups * k and k in (4, 8, 16):
         groups = 1  # narrow groups lie side by side
     panels = groups * -(-(channels // groups) // _PANEL_COLUMNS)

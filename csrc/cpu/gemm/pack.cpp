@@ -10,7 +10,7 @@ namespace torchq {
 namespace {
 
 constexpr uint32_t kMagic = 0x31575154;  // "TQW1"
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 
 // Calls visit(weight index, packed offset) for every weight of one output channel.
 template <typename Visit>
@@ -22,7 +22,7 @@ void for_each_weight(const PackedHeader& header, int64_t channel, Visit visit) {
   const int64_t panel = (group * header.group_panels() + column / kPanelColumns) * header.panel_bytes();
   for (int64_t k = 0; k < header.k; ++k) {
     for (int64_t tap = 0; tap < taps; ++tap) {
-      const int64_t depth = header.row_quads() ? tap / 3 * 4 + tap % 3 : tap * header.k + k;
+      const int64_t depth = header.depth_of(tap, k);
       visit(row + k * taps + tap, panel + (depth / 4 * kPanelColumns + column % kPanelColumns) * 4 + depth % 4);
     }
   }

@@ -5,14 +5,15 @@
 // mapped and used on any machine. One buffer holds everything that a kernel needs to know about a weight:
 //
 //   PackedHeader                                                          64 bytes
-//   panels       [groups][ceil(columns/16)][ceil(taps*k/4)][16][4]        int8, zero-padded
+//   panels       [groups][ceil(columns/16)][depth/4][16][4]               int8, zero-padded
 //   column_sums  [groups][columns rounded up to 16]                       int32, sum of a column's weights
 //   zero_points  the same shape                                           int32, only if some are not 0
 //
 // A linear weight [N, K] has one group, one tap and k = K. A convolution weight [O, I/groups, *kernel] has
-// columns = O/groups per group, k = I/groups, and a tap per kernel position; its depth runs over taps, then
-// k. A depthwise weight [O, 1, KH, KW] is one group of O columns; three-wide kernel rows take four bytes each. So are
-// groups of four, eight or sixteen channels to as many, side by side in a panel.
+// columns = O/groups per group, k = I/groups, and a tap per kernel position; its depth runs over kernel rows, which are
+// padded to four bytes, and within a row over taps, then k: as pixels lie in memory. A depthwise weight [O, 1, KH, KW]
+// is one group of O columns; three-wide kernel rows take four bytes each, others follow each other. So are groups of
+// four, eight or sixteen channels to as many, side by side in a panel.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,14 @@ struct PackedHeader {
   bool side_by_side() const { return groups > 1 && columns == k && (k == 4 || k == 8 || k == 16); }
   // Depthwise kernel rows of three take a quad each; other depthwise taps go in order.
   bool row_quads() const { return depthwise() && kernel[2] == 3; }
-  int64_t depth() const { return row_quads() ? int64_t{kernel[1]} * 4 : round_up(taps() * k, 4); }
+  int64_t kernel_rows() const { return int64_t{kernel[0]} * kernel[1]; }
+  int64_t row_depth() const { return round_up(int64_t{kernel[2]} * k, 4); }
+  int64_t depth() const { return depthwise() && !row_quads() ? round_up(taps(), 4) : kernel_rows() * row_depth(); }
+  // Where a weight's byte is in the depth.
+  int64_t depth_of(int64_t tap, int64_t channel) const {
+    if (depthwise() && !row_quads()) return tap;
+    return tap / kernel[2] * row_depth() + tap % kernel[2] * k + channel;
+  }
   // How the columns lie in panels: in groups, or all as one.
   bool joined() const { return depthwise() || side_by_side(); }
   int64_t panel_groups() const { return joined() ? 1 : groups; }

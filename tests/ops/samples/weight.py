@@ -17,13 +17,14 @@ def packed_layout(weight: Tensor, zero_points: Tensor | None = None, groups: int
     """What csrc/cpu/gemm/pack.h says: header, panels, column sums, zero points."""
     columns, k, kernel = weight.shape[0] // groups, weight.shape[1], list(weight.shape[2:])
     three = [1] * (3 - len(kernel)) + kernel
-    header = struct.pack("<4sI7i28x", b"TQW1", 2, groups, columns, k, *three, int(zero_points is not None))
-    # [groups, columns, depth]: taps before channels.
-    rows = weight.movedim(1, -1).reshape(groups, columns, -1)
+    header = struct.pack("<4sI7i28x", b"TQW1", 3, groups, columns, k, *three, int(zero_points is not None))
+    # [groups, columns, depth]: kernel rows in whole quads, of taps before channels.
+    rows = weight.movedim(1, -1).reshape(groups, columns, three[0] * three[1], -1)
+    rows = F.pad(rows, (0, -rows.shape[3] % 4)).flatten(2)
     if groups > 1 and columns == 1 and k == 1 and three[0] == 1:  # depthwise: the channels are columns of one group
+        if three[2] != 3:  # taps follow each other
+            rows = weight.reshape(groups, -1)
         rows, groups, columns = rows.reshape(1, groups, -1), 1, groups
-        if three[2] == 3:  # each row of the kernel takes four bytes
-            rows = F.pad(rows.unflatten(-1, three[1:]), (0, 1)).flatten(2)
     if groups > 1 and columns == k and k in (4, 8, 16):  # narrow groups lie side by side
         rows, groups, columns = rows.reshape(1, groups * columns, -1), 1, groups * columns
     rows = F.pad(rows, (0, -rows.shape[2] % 4, 0, -columns % PANEL))
