@@ -141,10 +141,19 @@ LOOPS = [
 ]
 
 
-@x86_only
-@pytest.mark.parametrize(("level", "function", "instruction", "products"), LOOPS, ids=str)
-def test_inner_loop_of_the_product_stays_off_the_stack(level, function, instruction, products):
-    """A spilled accumulator costs more than the product it holds."""
+# Loops that read more pointers than there are registers for.
+MANY_POINTERS = [
+    ("avx512_vnni", f"run_blocks.*Li{pixels}E", "vpdpbusd", 4 * pixels)
+    for pixels in (1, 2)  # depthwise
+] + [
+    ("avx512_vnni", f"GroupedTiles.*ToBytes.*Li{width}E.*clILi{rows}E", "vpdpbusd", rows * width // 4)
+    for width in (4, 8, 16)
+    for rows in range(1, limit("simd_avx512.h", "kGroupedRows") + 1)
+]
+
+
+def stack_accesses(level: str, function: str, instruction: str, products: int) -> list[str]:
+    """Those of the innermost loops of a function that multiply."""
     pattern = re.compile(rf"_ZNK?6torchq{len(level)}{level}.*{function}")
     found = [body for name, body in functions().items() if pattern.match(name)]
     assert len(found) == 1
@@ -155,4 +164,18 @@ def test_inner_loop_of_the_product_stays_off_the_stack(level, function, instruct
     assert loops
     for loop in loops:
         assert sum(line.mnemonic == instruction for line in loop) % products == 0
-        assert [line.text for line in loop if re.search(stack, line.text)] == []
+    return [line.text for loop in loops for line in loop if re.search(stack, line.text)]
+
+
+@x86_only
+@pytest.mark.parametrize(("level", "function", "instruction", "products"), LOOPS, ids=str)
+def test_inner_loop_of_the_product_stays_off_the_stack(level, function, instruction, products):
+    """A spilled accumulator costs more than the product it holds."""
+    assert stack_accesses(level, function, instruction, products) == []
+
+
+@x86_only
+@pytest.mark.parametrize(("level", "function", "instruction", "products"), MANY_POINTERS, ids=str)
+def test_inner_loop_of_narrow_products_keeps_vectors_off_the_stack(level, function, instruction, products):
+    accesses = stack_accesses(level, function, instruction, products)
+    assert [text for text in accesses if re.search(r"%[xyz]mm", text)] == []
