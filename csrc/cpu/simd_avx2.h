@@ -215,6 +215,13 @@ TORCHQ_INLINE bool has_top_bit(const uint8_t* p, int64_t n) {
   }
   return _mm256_movemask_epi8(any) != 0 || (rest & 0x80808080u) != 0;
 }
+TORCHQ_INLINE int64_t count_top_bits(const uint8_t* p, int64_t n) {
+  int64_t i = 0, count = 0;
+  for (; i + 32 <= n; i += 32)
+    count += __builtin_popcount(static_cast<uint32_t>(_mm256_movemask_epi8(load_ymm(p + i))));
+  for (; i < n; ++i) count += p[i] >> 7;
+  return count;
+}
 
 // Quads (depthwise): 32 channels of four pixels, interleaved within 128-bit lanes.
 constexpr int kQuadVectors = 2;

@@ -14,6 +14,8 @@ TORCHQ_INLINE int32_t shifted_zero_point(const GemmArgs& args, int32_t zero_poin
 }
 
 struct ToBytes {
+  using Element = uint8_t;
+
   template <Activations kTaken>
   static void prepare(const GemmArgs& args, PanelParameters* parameters) {
     const bool grouped = args.group_width != 0;  // gemm_grouped.h takes u8
@@ -76,6 +78,8 @@ struct ToBytes {
 };
 
 struct ToFloat {
+  using Element = float;
+
   template <Activations kTaken>
   static void prepare(const GemmArgs& args, PanelParameters* parameters) {
     for (int64_t column = 0; column < args.columns; column += 16, ++parameters) {

@@ -1,7 +1,7 @@
 // Floor 1, for a level without an exact dot product of bytes (AVX2). gemm.h says what is computed.
 //
 // vpmaddubsw adds two products of bytes in 16 bits and saturates. Where the activations stay below 128 it cannot:
-// 2 * 127 * 128 < 32768; those calls take gemm_body.h's way. For all others a tile's rows are widened to 16 bits once,
+// 2 * 127 * 128 < 32768; those rows take gemm_body.h's way. For all others a tile's rows are widened to 16 bits once,
 // and vpmaddwd multiplies them by weights that are widened as they are loaded. Its sums of two products are exact,
 // -128 among the weights included, and a loop costs as much as the instructions that repair vpmaddubsw would.
 //
@@ -18,14 +18,32 @@ int64_t wide_scratch_bytes(int64_t taps, int64_t tap_bytes) {
   return kWideRows * wide_stride(taps, tap_bytes) * static_cast<int64_t>(sizeof(int16_t));
 }
 
-// Whether all activations are uint8 below 128.
-bool has_seven_bits(const GemmArgs& args) {
-  if (args.signed_input) return false;
-  for (int64_t tap = 0; tap < args.taps; ++tap)
-    for (int64_t row = 0; row < args.rows; ++row)
+// Looks for rows whose activations are all below 128.
+struct NarrowRows {
+  const GemmArgs& args;
+  int64_t looked_at = 0, above = 0;  // activations
+
+  // How many there are from `first` on.
+  int64_t count(int64_t first) {
+    int64_t row = first;
+    for (; row < args.rows; ++row) {
+      looked_at += args.taps * args.tap_bytes;
+      if (!is_narrow(row)) break;
+    }
+    for (int64_t tap = 0; row < args.rows && tap < args.taps; ++tap)
+      above += count_top_bits(args.row_pointers[tap * args.row_pitch + row], args.tap_bytes);
+    return row - first;
+  }
+  // Activations that are meant to have seven bits exceed them here and there, where an input is beyond what was observed.
+  bool have_eight_bits() const { return above > 4 + looked_at / 128; }
+
+ private:
+  bool is_narrow(int64_t row) const {
+    for (int64_t tap = 0; tap < args.taps; ++tap)
       if (has_top_bit(args.row_pointers[tap * args.row_pitch + row], args.tap_bytes)) return false;
-  return true;
-}
+    return true;
+  }
+};
 
 // kHalves halves of a panel, 8 columns each, by kRows rows. An accumulator holds two sums of each of 4 columns.
 template <int kRows, int kHalves>
@@ -93,11 +111,48 @@ struct WidenedTiles {
   }
 };
 
+// Rows first .. first + count of the product.
+template <typename Output>
+GemmArgs part_of(const GemmArgs& args, int64_t first, int64_t count) {
+  GemmArgs part = args;
+  part.rows = count;
+  part.row_pointers += first;
+  if (args.row_sums != nullptr) part.row_sums += first;
+  if (args.row_scales != nullptr) part.row_scales += first;
+  if (args.row_zero_points != nullptr) part.row_zero_points += first;
+  if (args.residual != nullptr) part.residual += first * args.residual_stride;
+  part.output = static_cast<typename Output::Element*>(args.output) + first * args.output_stride;
+  return part;
+}
+
+template <typename Output>
+void widened(const GemmArgs& args) {
+  if (args.rows == 0) return;
+  for_each_tile_size<kWideRows>(args.rows, WidenedTiles<Output>{args});
+}
+
+// A few narrow rows between others, or little to multiply, are not worth a part of their own.
+constexpr int64_t kNarrowRows = 6, kNarrowProducts = 32768;
+
 template <typename Output>
 void gemm_or_widened(const GemmArgs& args) {
-  if (args.rows == 0) return;
-  if (has_seven_bits(args)) return gemm<Output, Dot>(args);
-  for_each_tile_size<kWideRows>(args.rows, WidenedTiles<Output>{args});
+  if (args.signed_input) return widened<Output>(args);
+  const int64_t enough = kNarrowRows + kNarrowProducts / (1 + args.taps * args.tap_bytes * args.columns);
+  NarrowRows rows{args};
+  for (int64_t row = 0; row < args.rows;) {
+    int64_t first = row, narrow = rows.count(row);
+    while (first + narrow < args.rows && narrow < enough && !rows.have_eight_bits()) {
+      first += narrow + 1;
+      narrow = rows.count(first);
+    }
+    if (narrow < enough && narrow < args.rows) {
+      first = args.rows;
+      narrow = 0;
+    }
+    widened<Output>(part_of<Output>(args, row, first - row));
+    gemm<Output, Dot>(part_of<Output>(args, first, narrow));
+    row = first + narrow;
+  }
 }
 
 constexpr GemmKernels kWidenedKernels = {ToBytes::prepare<Activations::any>,

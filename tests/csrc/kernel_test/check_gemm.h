@@ -31,7 +31,8 @@ inline int32_t zero_point(Random& random, bool is_signed) {
   return static_cast<int32_t>(is_signed ? random.between(-128, 127) : random.between(0, 255));
 }
 
-enum class Values { any, seven_bits, largest };
+// `rarely_more`: seven bits, but for one activation in a few hundred.
+enum class Values { any, seven_bits, rarely_more, largest };
 
 inline Product random_product(Random& random, int64_t rows, int64_t columns, int64_t taps, int64_t k, Values values) {
   Product p{};
@@ -42,7 +43,8 @@ inline Product random_product(Random& random, int64_t rows, int64_t columns, int
   p.tap_bytes = p.row_bytes = torchq::round_up(k, 4);
   p.row_pitch = rows + random.between(0, 2);
   p.output_stride = columns + random.between(0, 2);
-  p.signed_input = values != Values::seven_bits && random.coin();
+  const bool narrow = values == Values::seven_bits || values == Values::rarely_more;
+  p.signed_input = !narrow && random.coin();
   p.signed_output = random.coin();
   p.relu = random.coin();
   for (const uint8_t byte : bytes(random, columns * k * taps))
@@ -50,7 +52,7 @@ inline Product random_product(Random& random, int64_t rows, int64_t columns, int
   p.a = bytes(random, rows * taps * p.row_bytes);
   for (uint8_t& byte : p.a) {
     if (values == Values::largest) byte = p.signed_input ? 128 : 255;
-    if (values == Values::seven_bits) byte &= 127;
+    if (narrow && (values == Values::seven_bits || random.between(0, 299) > 0)) byte &= 127;
   }
   if (taps > 1 && random.coin()) {
     for (int64_t tap = 0; tap < taps; ++tap) p.tap_order.push_back(tap);
@@ -263,6 +265,12 @@ inline void check_gemm(Family& family, Random& random) {
   for (const int64_t width : {4, 8, 16})
     for (const int64_t groups : {2, 3, 4, 5, 8})
       for (const int64_t rows : all_rows) check_grouped(family, random, width, groups, rows);
+  // Rows with and without such activations, in parts that are worth it or not.
+  for (const int64_t rows : {1, 7, 24, 40, 60})
+    for (const int64_t columns : {17, 96, 200})
+      for (const int64_t taps : {1, 4})
+        for (const int64_t k : {4, 24, 96})
+          check_product(family, random_product(random, rows, columns, taps, k, Values::rarely_more));
   // The largest sums that int32 holds: numerics.h's kMaxReduction, of 255 or -128 times -128.
   check_product(family, random_product(random, 2, 17, 1, 65793, Values::largest));
   check_product(family, random_product(random, 7, 66, 1, 200, Values::largest));
