@@ -10,11 +10,15 @@ template <typename DotT>
 constexpr Activations kTakenBy = DotT::kSignedActivations ? Activations::s8 : Activations::u8;
 
 template <typename DotT, int kRows, int kPanels>
-TORCHQ_INLINE void step(const uint8_t* const (&a)[kRows], int64_t k, const int8_t* panel, int64_t stride, I32 flip,
-                        I32 (&acc)[kRows][kPanels]) {
+TORCHQ_INLINE void step(const uint8_t* const (&a)[kRows], int64_t k, const int8_t* panel, int64_t stride, int64_t ahead,
+                        I32 flip, I32 (&acc)[kRows][kPanels]) {
   typename DotT::Weight w[kPanels];
 #pragma GCC unroll 8
-  for (int p = 0; p < kPanels; ++p) w[p] = DotT::load_weight(panel + p * stride);
+  for (int p = 0; p < kPanels; ++p) {
+    // More rows multiply for longer than weights take to come, and leave no register for it.
+    if constexpr (kRows <= 3) __builtin_prefetch(panel + p * stride + ahead);
+    w[p] = DotT::load_weight(panel + p * stride);
+  }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
     const typename DotT::Activation x = DotT::load_activation(a[r] + k, flip);
@@ -28,7 +32,7 @@ template <typename DotT, int kRows, int kPanels>
 TORCHQ_INLINE void accumulate(const GemmArgs& args, const int8_t* first, int64_t row, I32 flip,
                               I32 (&acc)[kRows][kPanels]) {
   constexpr bool kTwoSets = kRows * kPanels <= kMaxDoubled;
-  const int64_t stride = args.panel_bytes;
+  const int64_t stride = args.panel_bytes, ahead = bytes_ahead(args);
   I32 odd[kRows][kPanels];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r)
@@ -42,11 +46,11 @@ TORCHQ_INLINE void accumulate(const GemmArgs& args, const int8_t* first, int64_t
     int64_t k = 0;
     if constexpr (kTwoSets) {
       for (; k + 8 <= args.tap_bytes; k += 8, panel += 128) {
-        step<DotT>(a, k, panel, stride, flip, acc);
-        step<DotT>(a, k + 4, panel + 64, stride, flip, odd);
+        step<DotT>(a, k, panel, stride, ahead, flip, acc);
+        step<DotT>(a, k + 4, panel + 64, stride, ahead, flip, odd);
       }
     }
-    for (; k < args.tap_bytes; k += 4, panel += 64) step<DotT>(a, k, panel, stride, flip, acc);
+    for (; k < args.tap_bytes; k += 4, panel += 64) step<DotT>(a, k, panel, stride, ahead, flip, acc);
   }
   if constexpr (kTwoSets) {
 #pragma GCC unroll 8

@@ -50,12 +50,14 @@ template <int kRows, int kHalves>
 TORCHQ_INLINE void accumulate_halves(const GemmArgs& args, const int16_t* a, const int8_t* first,
                                      HalfSums (&acc)[kRows][kHalves]) {
   const int64_t stride = wide_stride(args.taps, args.tap_bytes);
+  const int64_t ahead = bytes_ahead(args);
   const bool together = args.tap_offsets == nullptr;
   const int64_t pieces = together ? 1 : args.taps;
   const int64_t steps = (together ? args.taps : 1) * args.tap_bytes / 4;
   for (int64_t piece = 0; piece < pieces; ++piece) {
     const int8_t* weights = tap_weights(args, first, piece);
     for (int64_t i = 0; i < steps; ++i, a += 4, weights += 64) {
+      __builtin_prefetch(weights + ahead);
       HalfWeights w[kHalves];
 #pragma GCC unroll 2
       for (int h = 0; h < kHalves; ++h) w[h] = load_half_weights(weights + 32 * h);
