@@ -43,12 +43,11 @@ class KernelRows {
  public:
   KernelRows(const ConvPhase& phase, const PackedHeader& header, const Image& image, uint8_t padding)
       : phase_(phase), header_(header), image_(image), padding_(padding) {
-    const bool neighbours = phase.tap_run() > 0 && image.pixel_bytes == image.k;
-    contiguous_ = header.kernel[2] == 1 || neighbours;
+    contiguous_ = header.kernel[2] == 1 || (phase.taps_are_neighbours() && image.pixel_bytes == image.k);
   }
 
-  // Points at windows inside the image, and copies the others. A row is read up to the next multiple of 4 bytes: what is too
-  // much meets weights of 0, but has to be within the input.
+  // Points at windows inside the image, and copies the others. A row is read up to the next multiple of 4 bytes: what is
+  // too much meets weights of 0, but has to be within the input.
   void point(int64_t first_row, const ConvPhase::Run& run, Chunk& chunk) const {
     const auto [begin, inside_end] = phase_.inside(run);
     const int64_t end = contiguous_ ? std::clamp(readable(run), begin, inside_end) : begin;
@@ -67,10 +66,12 @@ class KernelRows {
     return image_.data + (run.input_pixel + phase_.taps()[tap].input_pixels) * image_.pixel_bytes;
   }
 
-  // How many windows of a run end, in their last row, before the input does.
+  // How many windows of a run end before the input does. The last kernel row is the furthest one, or the first, where a
+  // transposed convolution sees them in reverse.
   int64_t readable(const ConvPhase::Run& run) const {
-    const uint8_t* last_row = pixel_of(run, (header_.kernel_rows() - 1) * header_.kernel[2]);
-    const int64_t room = image_.end - header_.row_depth() - last_row;
+    const uint8_t* furthest =
+        std::max(pixel_of(run, 0), pixel_of(run, (header_.kernel_rows() - 1) * header_.kernel[2]));
+    const int64_t room = image_.end - header_.row_depth() - furthest;
     return room < 0 ? 0 : room / (phase_.input_step() * image_.pixel_bytes) + 1;
   }
 
@@ -102,7 +103,7 @@ class KernelRows {
 // The product of one group over one phase of its outputs.
 void run_phase(const ConvPhase& phase, const PackedHeader& header, const Image& image, const uint8_t* padding_pixel,
                bool to_float, GemmArgs args) {
-  const bool in_place = header.k % 4 == 0;
+  const bool in_place = header.taps_in_place();
   std::vector<int64_t> offsets;
   if (in_place) {
     args.taps = static_cast<int64_t>(phase.taps().size());
@@ -176,7 +177,7 @@ Tensor run_convolution(const char* op, const Layer& layer, const PackedWeight& p
   const bool to_float = header.to_float != 0;
   const int64_t k = shape.channels / groups;
   const std::vector<uint8_t> padding_pixel(static_cast<size_t>(k), static_cast<uint8_t>(header.input_zero_point));
-  for_each_phase(shape, !header.in_place(), [&](const ConvPhase& phase, int64_t index) {
+  for_each_phase(shape, !header.packed.taps_in_place(), [&](const ConvPhase& phase, int64_t index) {
     for (int64_t group = 0; group < groups; ++group) {
       GemmArgs args = gemm_args(header, packed, group);
       args.parameters = layer.parameters(index, group);

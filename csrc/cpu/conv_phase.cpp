@@ -30,7 +30,7 @@ std::vector<AxisTap> axis_taps(const ConvAxis& axis, int64_t phase, bool all_tap
 
 }  // namespace
 
-ConvPhase::ConvPhase(const ConvShape& shape, const int64_t (&index)[3], bool all_taps) : shape_(shape), tap_run_(0) {
+ConvPhase::ConvPhase(const ConvShape& shape, const int64_t (&index)[3], bool all_taps) : shape_(shape) {
   std::vector<AxisTap> along[3];
   for (int i = 0; i < 3; ++i) {
     axes_[i] = {index[i], shape.axes[i].outputs(index[i])};
@@ -50,7 +50,6 @@ ConvPhase::ConvPhase(const ConvShape& shape, const int64_t (&index)[3], bool all
                          (i.offset * height + j.offset) * width + k.offset,
                          {i.first, j.first, k.first},
                          {i.end, j.end, k.end}});
-  if (!shape.axes[2].transposed && shape.axes[2].dilation == 1) tap_run_ = shape.axes[2].kernel;
 }
 
 }  // namespace torchq

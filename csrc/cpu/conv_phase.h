@@ -43,8 +43,8 @@ class ConvPhase {
   // Which outputs of a run see a pixel of the input through every tap.
   std::pair<int64_t, int64_t> inside(const Run& run) const { return overlap(inside_first_, inside_end_, run); }
 
-  // How many taps in a row lie on neighbouring pixels, wherever a window is: the kernel's width, or 0 if none do.
-  int64_t tap_run() const { return tap_run_; }
+  // Whether the taps of a kernel row lie on neighbouring pixels, in order, wherever a window is.
+  bool taps_are_neighbours() const { return !shape_.axes[2].transposed && shape_.axes[2].dilation == 1; }
 
   // The phase's outputs as rows of a product.
   Lines lines() const {
@@ -106,7 +106,6 @@ class ConvPhase {
   Along axes_[3];
   std::vector<Tap> taps_;
   int64_t inside_first_[3], inside_end_[3];
-  int64_t tap_run_;
 };
 
 // Calls visit(phase, index) for each phase that has outputs.

@@ -39,8 +39,8 @@ int64_t seen(const ConvAxis& axis, int64_t output, int64_t distance) {
   return at < axis.input ? std::max<int64_t>(at, -1) : -1;
 }
 
-// The lines of a depthwise convolution. Along a line the windows that lie inside its width are a step apart, and the kernel
-// walks them; those at its ends are pointed at one by one.
+// The lines of a depthwise convolution. Along a line the windows that lie inside its width are a step apart, and the
+// kernel walks them; those at its ends are pointed at one by one.
 class DepthwiseLines {
  public:
   DepthwiseLines(const ConvShape& shape, const DepthwiseArgs& args, const DepthwiseKernels& kernels)
@@ -61,13 +61,16 @@ class DepthwiseLines {
     }
     if (width().stride == 1 && args.channels < kernels.block && kernels.block % args.channels == 0)
       together_ = kernels.block / args.channels;
-    padding_.assign(static_cast<size_t>(width().input * shape.channels), static_cast<uint8_t>(args.input_zero_point));
+    // What the kernel walks along is a line; beside the image it sees one pixel.
+    const bool lines = height().padding > 0 || shape.axes[0].padding > 0 || width().transposed;
+    const int64_t pixels = lines ? std::max<int64_t>(1, width().input) : 1;
+    padding_.assign(static_cast<size_t>(pixels * shape.channels), static_cast<uint8_t>(args.input_zero_point));
   }
 
   int64_t slots() const { return static_cast<int64_t>(slots_.size()); }
 
-  // Line out_y of the output. `image` is the plane of the input that the kernel sees, null where it sees none; `pointers`
-  // holds one for each slot.
+  // Line out_y of the output. `image` is the plane of the input that the kernel sees, null where it sees none;
+  // `pointers` holds one for each slot.
   void run(const void* prepared, const uint8_t* image, int64_t out_y, uint8_t* output, const uint8_t** pointers) const {
     const int64_t output_bytes = shape_.channels * (args_.to_float ? 4 : 1);
     for (int64_t out_x = 0; out_x < width().output;) {

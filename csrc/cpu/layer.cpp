@@ -52,7 +52,7 @@ void prepare_columns(const LayerHeader& header, const Weight& weight, Line* to) 
 }  // namespace
 
 int64_t LayerHeader::phases() const {
-  if (transposed == 0 || !in_place()) return 1;
+  if (transposed == 0 || !packed.taps_in_place()) return 1;
   int64_t phases = 1;
   for (int32_t d = 0; d < spatial_dims; ++d) phases *= window[spatial_dims + d];
   return phases;

@@ -24,9 +24,7 @@ struct LayerHeader {
   float input_scale, output_scale;
   int32_t input_zero_point, output_zero_point;
 
-  // Column sets: a transposed convolution has one for each phase of its outputs, where taps are read in
-  // place.
-  bool in_place() const { return packed.k % 4 == 0; }
+  // Column sets: a transposed convolution has one for each phase of its outputs, where taps are read in place.
   int64_t phases() const;
   int64_t total_lines() const;
 };

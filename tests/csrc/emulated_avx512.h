@@ -1,7 +1,7 @@
 // The AVX-512 intrinsics that csrc/cpu/simd_avx512.h calls, for CPUs that have AVX2 only: `make emulate` compiles the
-// kernels with this header in front of each file, so that their AVX-512 level is tested on any x86-64 machine. The
-// vector types are the compiler's own; what they mean is Intel's, lane by lane. An intrinsic that is missing here does
-// not compile: GCC refuses to inline the real one.
+// kernels with this header in front of each file, so that their AVX-512 level is tested there too. The vector types are
+// the compiler's own; what they mean is Intel's, lane by lane. An intrinsic that is missing here does not compile: GCC
+// refuses to inline the real one.
 #pragma once
 
 #define TORCHQ_EMULATED_AVX512
@@ -174,7 +174,7 @@ EMULATED __m512i round_ps_epi32(__m512 a) {
   const auto x = lanes_of<float>(a);
   Lanes<int32_t, 16> z;
   for (int i = 0; i < 16; ++i) {
-    const float rounded = __builtin_nearbyintf(x.lane[i]);
+    const float rounded = __builtin_roundevenf(x.lane[i]);
     z.lane[i] = rounded >= -0x1p31f && rounded < 0x1p31f ? static_cast<int32_t>(rounded) : INT32_MIN;
   }
   return vector_of<__m512i>(z);

@@ -8,8 +8,8 @@
 // Where kernel rows are three wide, a quad is a row; at stride 1 its four neighbours then serve two output
 // pixels, the second with its weights moved up by one tap.
 //
-// Channels are computed in blocks. Where they fill a half or a quarter of one, neighbouring pixels can be taken for
-// more channels: see `DepthwisePixels::together`.
+// Channels are computed in blocks. Where a block is some times as many, neighbouring pixels can be taken for more
+// channels: see `DepthwisePixels::together`.
 #pragma once
 
 #include <cstdint>
@@ -46,8 +46,8 @@ struct DepthwiseArgs {
 struct DepthwisePixels {
   int64_t groups;
   bool pairs;  // only where args.pairs
-  // > 1: each pixel is that many of `channels` bytes, one behind the other in memory, and so is each output. For no pairs, and
-  // where together * channels is a block.
+  // > 1: each pixel is that many of `channels` bytes, one behind the other in memory, and so is each output. Not with
+  // pairs, and only if together * channels is a block.
   int64_t together;
   const uint8_t* const* pixels;  // [quads][4], those of the first group
   int64_t step;                  // from there to the next group's, in bytes

@@ -8,9 +8,9 @@
 //               without a residual nothing is added
 //   to_float    C[m, n] = fma(float(acc), s, bias[n])   with s = row_scales[m] * weight_scales[n]
 //
-// A comes as row pointers, one per row and tap: a plain matrix has one tap, a convolution one per kernel
-// position, and no im2col copy is made. W comes packed (pack.h). The register tile holds all of K, so that no
-// int32 goes through memory.
+// A comes as row pointers, one per row and tap: a plain matrix has one tap, a convolution one per kernel position or,
+// where channels are no multiple of 4, per kernel row, and no im2col copy is made. W comes packed (pack.h). The register
+// tile holds all of K, so that no int32 goes through memory.
 #pragma once
 
 #include <cstdint>

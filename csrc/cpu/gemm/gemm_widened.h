@@ -1,8 +1,8 @@
 // Floor 1, for a level without an exact dot product of bytes (AVX2). gemm.h says what is computed.
 //
 // vpmaddubsw adds two products of bytes in 16 bits and saturates. Where the activations stay below 128 it cannot:
-// 2 * 127 * 128 < 32768; those rows take gemm_body.h's way. For all others a tile's rows are widened to 16 bits once,
-// and vpmaddwd multiplies them by weights that are widened as they are loaded. Its sums of two products are exact,
+// 2 * 127 * 128 < 32768; uint8 rows that do take gemm_body.h's way. For all others a tile's rows are widened to 16 bits
+// once, and vpmaddwd multiplies them by weights that are widened as they are loaded. Its sums of two products are exact,
 // -128 among the weights included, and a loop costs as much as the instructions that repair vpmaddubsw would.
 //
 // The rows are the outer loop: the widened tile stays in the nearest cache while the weights stream past.
@@ -21,20 +21,23 @@ int64_t wide_scratch_bytes(int64_t taps, int64_t tap_bytes) {
 // Looks for rows whose activations are all below 128.
 struct NarrowRows {
   const GemmArgs& args;
-  int64_t looked_at = 0, above = 0;  // activations
+  int64_t looked_at = 0, above = 0;  // activations, of the rows before `next`
+  int64_t next = 0;
 
   // How many there are from `first` on.
   int64_t count(int64_t first) {
     int64_t row = first;
-    for (; row < args.rows; ++row) {
-      looked_at += args.taps * args.tap_bytes;
-      if (!is_narrow(row)) break;
+    while (row < args.rows && is_narrow(row)) ++row;
+    if (row < args.rows && row >= next) {
+      looked_at += (row + 1 - next) * args.taps * args.tap_bytes;
+      next = row + 1;
+      for (int64_t tap = 0; tap < args.taps; ++tap)
+        above += count_top_bits(args.row_pointers[tap * args.row_pitch + row], args.tap_bytes);
     }
-    for (int64_t tap = 0; row < args.rows && tap < args.taps; ++tap)
-      above += count_top_bits(args.row_pointers[tap * args.row_pitch + row], args.tap_bytes);
     return row - first;
   }
-  // Activations that are meant to have seven bits exceed them here and there, where an input is beyond what was observed.
+  // Activations that are meant to have seven bits exceed them here and there, where an input is beyond what was
+  // observed.
   bool have_eight_bits() const { return above > 4 + looked_at / 128; }
 
  private:

@@ -12,8 +12,8 @@
 // A linear weight [N, K] has one group, one tap and k = K. A convolution weight [O, I/groups, *kernel] has
 // columns = O/groups per group, k = I/groups, and a tap per kernel position; its depth runs over kernel rows, which are
 // padded to four bytes, and within a row over taps, then k: as pixels lie in memory. A depthwise weight [O, 1, KH, KW]
-// is one group of O columns; three-wide kernel rows take four bytes each, others follow each other. So are groups of
-// four, eight or sixteen channels to as many, side by side in a panel.
+// is one group of O columns; three-wide kernel rows take four bytes each, others follow each other. Groups of 4, 8 or 16
+// channels to as many lie side by side in a panel.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +41,8 @@ struct PackedHeader {
   bool side_by_side() const { return groups > 1 && columns == k && (k == 4 || k == 8 || k == 16); }
   // Depthwise kernel rows of three take a quad each; other depthwise taps go in order.
   bool row_quads() const { return depthwise() && kernel[2] == 3; }
+  // Whether a product reads the channels of one tap at a time, or a kernel row, whose bytes are padded to whole quads.
+  bool taps_in_place() const { return k % 4 == 0; }
   int64_t kernel_rows() const { return int64_t{kernel[0]} * kernel[1]; }
   int64_t row_depth() const { return round_up(int64_t{kernel[2]} * k, 4); }
   int64_t depth() const { return depthwise() && !row_quads() ? round_up(taps(), 4) : kernel_rows() * row_depth(); }

@@ -95,6 +95,7 @@ def window_samples() -> Iterator[Sample]:
             ("97-pixels", (1, 4, 97, 1), (8, 3, 1), {"padding": (1, 0)}),
             ("chunk-across-images", (5, 3, 7, 7), (8, 3, 3), {"padding": (1, 1)}),
             ("empty-batch", (0, 4, 5, 5), (8, 3, 3), {"padding": (1, 1)}),
+            ("empty-width", (2, 3, 5, 0), (8, 3, 3), {"padding": (2, 2)}),
         )
     ):
         for asymmetric in (False, True):
@@ -206,6 +207,11 @@ def dimension_samples() -> Iterator[Sample]:
     x = full_range(2, 18, 21)
     yield from convolutions("1d-depthwise", x, (18, 5), groups=18, padding=(2,), with_bias=True)
     yield from convolutions("1d-groups", x, (12, 3), groups=3, with_bias=True)
+    for channels in (8, 70):
+        x = full_range(1, channels, 5, 0)
+        yield from convolutions(
+            f"depthwise-{channels}-empty-width", x, (channels, 3, 3), groups=channels, padding=(2, 2)
+        )
     x = full_range(1, 6, 4, 5, 6)
     yield from convolutions("3d-depthwise", x, (6, 3, 3, 3), groups=6, padding=(1, 1, 1))
     yield from convolutions("3d-groups", x, (8, 2, 3, 2), groups=2)
