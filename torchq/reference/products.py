@@ -140,7 +140,9 @@ def _convolve(x: Tensor, weight: Tensor, window: Sequence[int], transposed: bool
     _, stride, padding, dilation, *output_padding = (tuple(window[i : i + dims]) for i in range(0, len(window), dims))
     if not transposed:
         convolve = (F.conv1d, F.conv2d, F.conv3d)[dims - 1]
-        return convolve(x, weight, None, stride, padding, dilation, groups)
+        # torch pads an image of no pixels, but convolves none.
+        x = F.pad(x, [amount for side in reversed(padding) for amount in (side, side)])
+        return convolve(x, weight, None, stride, 0, dilation, groups)
     # torch takes the weight of a transposed convolution as [C, O / groups, *kernel].
     by_group = weight.reshape(groups, -1, *weight.shape[1:]).transpose(1, 2)
     convolve = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[dims - 1]
