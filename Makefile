@@ -19,9 +19,9 @@ KERNELS := csrc/cpu/isa.cpp $(wildcard csrc/cpu/*/*.cpp)
 KERNEL_TEST := tests/csrc/kernel_test.cpp $(KERNELS)
 BENCHMARKED := $(wildcard benchmarks/native/*.cpp) $(KERNELS)
 # As setup.py has them.
-KERNEL_FLAGS := -std=c++17 -Wall -Wextra -Wno-uninitialized -Wno-maybe-uninitialized -ffp-contract=off -MMD
+KERNEL_FLAGS := -std=c++17 -Wall -Wextra -Wno-uninitialized -Wno-maybe-uninitialized -ffp-contract=off -MMD -MP
 SANITIZERS := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
-EMULATED := -include tests/csrc/emulated_avx512.h -Wno-psabi
+EMULATED := -include tests/csrc/emulated_isa.h -Wno-psabi
 AARCH64_CXX ?= aarch64-linux-gnu-g++
 AARCH64_RUN ?= qemu-aarch64
 
@@ -62,9 +62,9 @@ sanitize: ## run the kernels without torch under ASan and UBSan, between guard p
 	@$(MAKE) -s -j$$(nproc) build/sanitize/kernel_test
 	@$(SANITIZED) $(FAMILIES)
 
-emulate: ## run the same test with the AVX-512 kernels, on a CPU that need not have it
+emulate: ## run the same test with the VNNI kernels, on a CPU that need not have it
 	@$(MAKE) -s -j$$(nproc) build/emulated/kernel_test
-	@build/emulated/kernel_test $(FAMILIES) avx512_vnni
+	@build/emulated/kernel_test $(FAMILIES) avx_vnni avx512_vnni
 
 # The digests are of the scalar level's integers: those of both architectures are the same.
 aarch64: ## run the same test for ARM, in an emulator

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import torchq
-
 LIBRARY = Path(__file__).parents[1] / "build" / "benchmarks" / "native.so"
 # A buffer in the second-level cache, and one that no cache holds.
 IN_L2, IN_MEMORY = 256 * 1024, 512 * 1024 * 1024
@@ -28,8 +26,8 @@ def native() -> ctypes.CDLL:
 
 
 def level() -> int:
-    """The number of torchq's current CPU capability."""
-    return torchq.cpu_capabilities().index(torchq.get_cpu_capability())
+    """The number of the CPU capability: the library's own, which is torchq's."""
+    return native().torchq_get_cpu_capability()
 
 
 class Limit:

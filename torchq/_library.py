@@ -11,7 +11,9 @@ import torch
 _OLDEST_TORCH = (2, 10)
 _PATH = Path(__file__).with_name("_C.so")
 # The order is that of the levels in csrc/cpu/isa.h.
-_CPU_CAPABILITIES = ("scalar", "neon_dot") if platform.machine() == "aarch64" else ("scalar", "avx2", "avx512_vnni")
+_CPU_CAPABILITIES = (
+    ("scalar", "neon_dot") if platform.machine() == "aarch64" else ("scalar", "avx2", "avx_vnni", "avx512_vnni")
+)
 
 
 def _load() -> ctypes.CDLL:
@@ -42,9 +44,10 @@ _library = _load()
 def get_cpu_capability() -> str:
     """Returns the name of the instruction set level that kernels are chosen for.
 
-    It is the best level that the CPU has, of ``scalar``, ``avx2`` and ``avx512_vnni``, or on ARM of ``scalar`` and
-    ``neon_dot``, unless the environment variable ``TORCHQ_CPU_CAPABILITY`` or ``set_cpu_capability`` lowered it.
-    Results do not depend on it, only speed does.
+    It is the best level that the CPU has, of ``scalar``, ``avx2``, ``avx_vnni`` and ``avx512_vnni``, or on ARM of
+    ``scalar`` and ``neon_dot``, unless ``set_cpu_capability`` or the environment variable ``TORCHQ_CPU_CAPABILITY``
+    lowered it; the variable may name a level that the CPU lacks, and stands for the best one below it then. Results do
+    not depend on the level, only speed does.
 
     Raises:
         ValueError: if ``TORCHQ_CPU_CAPABILITY`` holds something else than one of these names.
@@ -62,7 +65,7 @@ def get_cpu_capability() -> str:
 
 def cpu_capabilities() -> tuple[str, ...]:
     """Returns the names of all levels that this CPU runs, the slowest first."""
-    return _CPU_CAPABILITIES[: _library.torchq_get_detected_cpu_capability() + 1]
+    return tuple(name for level, name in enumerate(_CPU_CAPABILITIES) if _library.torchq_runs_cpu_capability(level))
 
 
 get_cpu_capability()  # a wrong TORCHQ_CPU_CAPABILITY is an error at once

@@ -23,6 +23,19 @@ __attribute__((target("avx512f,avx512vnni"))) int64_t vpdpbusd(int64_t rounds) {
   return rounds * 10 * 64;
 }
 
+// That of AVX-VNNI.
+int64_t vpdpbusd_vex(int64_t rounds) {
+  for (int64_t round = 0; round < rounds; ++round)
+    __asm__ volatile(
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm0\n %{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm1\n"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm2\n %{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm3\n"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm4\n %{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm5\n"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm6\n %{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm7\n"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm8\n %{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm9\n" ::
+            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9");
+  return rounds * 10 * 32;
+}
+
 // The exact product of AVX2: of 16-bit numbers, with its addition.
 __attribute__((target("avx2"))) int64_t vpmaddwd(int64_t rounds) {
 #define CHAIN(product, sum)               \
@@ -62,6 +75,7 @@ __attribute__((target("avx512f"))) void read_wide(const uint8_t* bytes, int64_t 
 EXPORT int64_t machine_multiply(int level, int64_t rounds) {
 #if defined(__x86_64__)
   if (static_cast<Isa>(level) == Isa::avx512_vnni) return vpdpbusd(rounds);
+  if (static_cast<Isa>(level) == Isa::avx_vnni) return vpdpbusd_vex(rounds);
   if (static_cast<Isa>(level) == Isa::avx2) return vpmaddwd(rounds);
 #endif
   (void)level, (void)rounds;
@@ -72,7 +86,7 @@ EXPORT int64_t machine_multiply(int level, int64_t rounds) {
 EXPORT int64_t machine_read(int level, const uint8_t* bytes, int64_t n) {
 #if defined(__x86_64__)
   if (static_cast<Isa>(level) == Isa::avx512_vnni) return read_wide(bytes, n), n / 256 * 256;
-  if (static_cast<Isa>(level) == Isa::avx2) return read(bytes, n), n / 256 * 256;
+  if (static_cast<Isa>(level) >= Isa::avx2) return read(bytes, n), n / 256 * 256;
 #endif
   (void)level, (void)bytes, (void)n;
   return 0;

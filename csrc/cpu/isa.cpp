@@ -8,6 +8,8 @@
 #if defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
 #endif
 
 namespace torchq {
@@ -15,24 +17,41 @@ namespace {
 
 constexpr int kUnknown = -1;
 
-Isa detect() {
 #if defined(__x86_64__)
+#if defined(TORCHQ_EMULATED_ISA)
+constexpr bool kEmulated = true;
+#else
+constexpr bool kEmulated = false;
+#endif
+
+// Not every compiler's __builtin_cpu_supports knows it.
+bool has_avx_vnni() {
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & (1u << 4)) != 0;
+}
+
+bool detect(Isa level) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#if defined(TORCHQ_EMULATED_AVX512)
-  const bool avx512 = true;
-#else
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vnni");
-#endif
-  if (avx2 && avx512) return Isa::avx512_vnni;
-  if (avx2) return Isa::avx2;
-#elif defined(__aarch64__)
-  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) return Isa::neon_dot;
-#endif
-  return Isa::scalar;
+  switch (level) {
+    case Isa::scalar:
+      return true;
+    case Isa::avx2:
+      return avx2;
+    case Isa::avx_vnni:
+      return avx2 && (kEmulated || has_avx_vnni());
+    case Isa::avx512_vnni:
+      return avx2 && (kEmulated || (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                                    __builtin_cpu_supports("avx512vnni")));
+  }
+  return false;
 }
+#elif defined(__aarch64__)
+bool detect(Isa level) { return level == Isa::scalar || (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
+#else
+bool detect(Isa level) { return level == Isa::scalar; }
+#endif
 
 int level_of_name(const std::string& wanted) {
   int level = 0;
@@ -50,11 +69,12 @@ std::string all_names() {
 }
 
 int initial_level() {
-  const int best = static_cast<int>(detected_isa());
   const char* wanted = std::getenv("TORCHQ_CPU_CAPABILITY");
-  if (wanted == nullptr || *wanted == '\0') return best;
-  const int level = level_of_name(wanted);
-  return level < best ? level : best;  // the variable can only lower it
+  int level = kLevels - 1;
+  if (wanted != nullptr && *wanted != '\0') level = level_of_name(wanted);
+  if (level == kUnknown) return kUnknown;
+  while (!runs(static_cast<Isa>(level))) --level;
+  return level;
 }
 
 std::atomic<int>& level() {
@@ -64,9 +84,15 @@ std::atomic<int>& level() {
 
 }  // namespace
 
-Isa detected_isa() {
-  static const Isa isa = detect();
-  return isa;
+bool runs(Isa level) {
+  struct Levels {
+    bool runs[kLevels];
+    Levels() {
+      for (int i = 0; i < kLevels; ++i) runs[i] = detect(static_cast<Isa>(i));
+    }
+  };
+  static const Levels levels;
+  return levels.runs[static_cast<int>(level)];
 }
 
 Isa current_isa() {
@@ -79,10 +105,12 @@ Isa current_isa() {
 
 int torchq_get_cpu_capability() { return torchq::level().load(); }
 
-int torchq_get_detected_cpu_capability() { return static_cast<int>(torchq::detected_isa()); }
+int torchq_runs_cpu_capability(int level) {
+  return level >= 0 && level < torchq::kLevels && torchq::runs(static_cast<torchq::Isa>(level));
+}
 
 int torchq_set_cpu_capability(int level) {
-  if (level < 0 || level > torchq_get_detected_cpu_capability()) return -1;
+  if (torchq_runs_cpu_capability(level) == 0) return -1;
   torchq::level().store(level);
   return 0;
 }

@@ -33,6 +33,15 @@
   }                     \
   TORCHQ_REGION_END
 
+// Needs no feature for AVX-VNNI: its one instruction is written as assembly.
+#define TORCHQ_BEGIN_AVX_VNNI                                  \
+  TORCHQ_REGION_BEGIN("avx2,fma") namespace torchq::avx_vnni { \
+    namespace {
+#define TORCHQ_END_AVX_VNNI \
+  }                         \
+  }                         \
+  TORCHQ_REGION_END
+
 // `make emulate` compiles this level for less.
 #ifndef TORCHQ_AVX512_FEATURES
 #define TORCHQ_AVX512_FEATURES "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"

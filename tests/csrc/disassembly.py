@@ -23,7 +23,8 @@ class Instruction:
 
     @property
     def mnemonic(self) -> str:
-        return self.text.split(maxsplit=1)[0]
+        """Its name, without a prefix such as ``{vex}``."""
+        return self.text.removeprefix("{vex} ").split(maxsplit=1)[0]
 
     @property
     def jumps_to(self) -> int | None:

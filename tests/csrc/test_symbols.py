@@ -10,7 +10,7 @@ import pytest
 from csrc.disassembly import Instruction, exported, functions, innermost_loops, level_of, symbols
 
 CPU = Path(__file__).parents[2] / "csrc" / "cpu"
-BEST_FIRST = ["avx512_vnni", "avx2", "neon_dot", "scalar"]
+BEST_FIRST = ["avx512_vnni", "avx_vnni", "avx2", "neon_dot", "scalar"]
 x86_only = pytest.mark.skipif(platform.machine() != "x86_64", reason="reads x86 instructions")
 
 
@@ -54,12 +54,24 @@ def leaks(forbidden, allowed_levels: set[str]) -> dict[str, str]:
 
 @x86_only
 def test_vector_instructions_stand_in_their_namespaces_only():
-    assert leaks(is_vex, {"avx2", "avx512_vnni"}) == {}
+    assert leaks(is_vex, {"avx2", "avx_vnni", "avx512_vnni"}) == {}
 
 
 @x86_only
 def test_avx512_instructions_stand_in_their_namespace_only():
     assert leaks(is_evex, {"avx512_vnni"}) == {}
+
+
+@x86_only
+def test_vnni_levels_have_a_dot_product_each():
+    """AVX-VNNI's has the name of AVX-512's; binutils show the difference as a prefix."""
+    found = {
+        (level_of(name), instruction.text.startswith("{vex}"))
+        for name, body in functions().items()
+        for instruction in body
+        if instruction.mnemonic == "vpdpbusd"
+    }
+    assert found == {("avx_vnni", True), ("avx512_vnni", False)}
 
 
 @x86_only
@@ -111,7 +123,7 @@ def test_exports_are_the_capability_functions_only():
     from_the_linker = {"__bss_start", "_edata", "_end", "_init", "_fini"}
     assert mine - from_the_linker == {
         "torchq_get_cpu_capability",
-        "torchq_get_detected_cpu_capability",
+        "torchq_runs_cpu_capability",
         "torchq_set_cpu_capability",
     }
 
@@ -130,6 +142,7 @@ LOOPS = [
     (level, f"run_tiles.*{output}.*Li{rows}ELi{panels}E", instruction, rows * panels * registers)
     for level, file, instruction, registers in (
         ("avx512_vnni", "simd_avx512.h", "vpdpbusd", 1),
+        ("avx_vnni", "simd_avx_vnni.h", "vpdpbusd", 2),
         ("avx2", "simd_avx2.h", "vpmaddubsw", 2),
     )
     for output in ("ToBytes", "ToFloat")
@@ -141,19 +154,27 @@ LOOPS = [
 ]
 
 
-# Loops that read more pointers than there are registers for.
+# Loops that read more pointers than there are registers for. Products: of the registers of a block, or of a part of
+# sixteen columns.
 MANY_POINTERS = [
-    ("avx512_vnni", f"run_blocks.*Li{pixels}E", "vpdpbusd", 4 * pixels)
+    (level, f"run_blocks.*Li{pixels}E", "vpdpbusd", 4 * pixels)
+    for level in ("avx512_vnni", "avx_vnni")
     for pixels in (1, 2)  # depthwise
 ] + [
-    ("avx512_vnni", f"GroupedTiles.*ToBytes.*Li{width}E.*clILi{rows}E", "vpdpbusd", rows * width // 4)
+    (level, f"GroupedTiles.*ToBytes.*Li{width}E.*clILi{rows}E", "vpdpbusd", rows * width // 4)
+    for level, file in (("avx512_vnni", "simd_avx512.h"), ("avx_vnni", "simd_avx_vnni.h"))
     for width in (4, 8, 16)
-    for rows in range(1, limit("simd_avx512.h", "kGroupedRows") + 1)
+    for rows in range(1, limit(file, "kGroupedRows") + 1)
 ]
 
 
+def is_main(loop: list[Instruction]) -> bool:
+    """Whether a loop takes whole vectors, and symmetric weights. Without masks a part is copied, byte by byte."""
+    return not any(line.mnemonic in ("call", "movzbl", "vpmulld") for line in loop)
+
+
 def stack_accesses(level: str, function: str, instruction: str, products: int) -> list[str]:
-    """Those of the innermost loops of a function that multiply."""
+    """Those of the innermost loops of a function that multiply; where the level has no masks, of the main ones."""
     pattern = re.compile(rf"_ZNK?6torchq{len(level)}{level}.*{function}")
     found = [body for name, body in functions().items() if pattern.match(name)]
     assert len(found) == 1
@@ -161,6 +182,8 @@ def stack_accesses(level: str, function: str, instruction: str, products: int) -
     # %rbp is a register like others unless the function keeps its frame there.
     stack = r"\(%rsp|\(%rbp" if any("mov    %rsp,%rbp" in line.text for line in body) else r"\(%rsp"
     loops = [loop for loop in innermost_loops(body) if any(line.mnemonic == instruction for line in loop)]
+    if level != "avx512_vnni":
+        loops = [loop for loop in loops if is_main(loop)]
     assert loops
     for loop in loops:
         assert sum(line.mnemonic == instruction for line in loop) % products == 0

@@ -70,6 +70,8 @@ def test_levels_are_those_that_the_cpu_reports():
     expected = ["scalar"]
     if flags >= {"avx2", "fma"}:
         expected.append("avx2")
+        if "avx_vnni" in flags:
+            expected.append("avx_vnni")
         if flags >= {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni"}:
             expected.append("avx512_vnni")
     assert torchq.cpu_capabilities() == tuple(expected)

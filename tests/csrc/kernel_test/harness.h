@@ -25,34 +25,36 @@ inline char running[512];
 
 class Family {
  public:
-  explicit Family(const char* name) : name_(name), levels_(static_cast<size_t>(torchq::detected_isa()) + 1) {}
+  explicit Family(const char* name) : name_(name) {
+    for (int level = 0; level < torchq::kLevels; ++level)
+      if (torchq::runs(static_cast<Isa>(level))) levels_.push_back({static_cast<Isa>(level), 0, 0});
+  }
 
   // run(level, edge) gives the bytes of all outputs.
   template <typename Run>
   void check(const std::string& what, const Run& run) {
     std::vector<uint8_t> expected;
-    for (size_t level = 0; level < levels_.size(); ++level) {
+    for (Tally& tally : levels_) {
       for (const Edge edge : {Edge::lower, Edge::upper}) {
-        const auto isa = static_cast<Isa>(level);
-        std::snprintf(running, sizeof(running), "%s %s, buffers at the %s guard page: %s", name_, name_of(isa),
+        std::snprintf(running, sizeof(running), "%s %s, buffers at the %s guard page: %s", name_, name_of(tally.level),
                       edge == Edge::lower ? "lower" : "upper", what.c_str());
-        const std::vector<uint8_t> got = run(isa, edge);
-        if (level == 0 && edge == Edge::lower) {
+        const std::vector<uint8_t> got = run(tally.level, edge);
+        if (tally.level == Isa::scalar && edge == Edge::lower) {
           expected = got;
           for (const uint8_t byte : got) digest_ = (digest_ ^ byte) * 0x100000001b3u;
         }
-        count(levels_[level], expected, got);
+        count(tally, expected, got);
       }
     }
   }
 
   // Prints a line per level, best first. The digest is that of the integers, to compare machines by.
   void report(int64_t& passed, int64_t& failed) const {
-    for (size_t level = levels_.size(); level-- > 0;) {
-      const Tally& tally = levels_[level];
-      std::printf("%-12s %-12s %6lld passed, %lld failed", name_, name_of(static_cast<Isa>(level)),
+    for (size_t i = levels_.size(); i-- > 0;) {
+      const Tally& tally = levels_[i];
+      std::printf("%-12s %-12s %6lld passed, %lld failed", name_, name_of(tally.level),
                   static_cast<long long>(tally.passed), static_cast<long long>(tally.failed));
-      if (level == 0) std::printf("   digest %016llx", static_cast<unsigned long long>(digest_));
+      if (tally.level == Isa::scalar) std::printf("   digest %016llx", static_cast<unsigned long long>(digest_));
       std::printf("\n");
       passed += tally.passed;
       failed += tally.failed;
@@ -61,7 +63,8 @@ class Family {
 
  private:
   struct Tally {
-    int64_t passed = 0, failed = 0;
+    Isa level;
+    int64_t passed, failed;
   };
 
   static void count(Tally& tally, const std::vector<uint8_t>& expected, const std::vector<uint8_t>& got) {
@@ -78,7 +81,7 @@ class Family {
   }
 
   const char* name_;
-  std::vector<Tally> levels_;
+  std::vector<Tally> levels_;              // those that the CPU runs
   uint64_t digest_ = 0xcbf29ce484222325u;  // FNV-1a
 };
 

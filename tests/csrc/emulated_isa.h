@@ -1,10 +1,10 @@
-// The AVX-512 intrinsics that csrc/cpu/simd_avx512.h calls, for CPUs that have AVX2 only: `make emulate` compiles the
-// kernels with this header in front of each file, so that their AVX-512 level is tested there too. The vector types are
-// the compiler's own; what they mean is Intel's, lane by lane. An intrinsic that is missing here does not compile: GCC
-// refuses to inline the real one.
+// The AVX-512 intrinsics that csrc/cpu/simd_avx512.h calls, and the dot product of AVX-VNNI, for CPUs that have AVX2
+// only: `make emulate` compiles the kernels with this header in front of each file, so that both levels are tested there
+// too. The vector types are the compiler's own; what they mean is Intel's, lane by lane. An intrinsic that is missing
+// here does not compile: GCC refuses to inline the real one.
 #pragma once
 
-#define TORCHQ_EMULATED_AVX512
+#define TORCHQ_EMULATED_ISA
 #define TORCHQ_AVX512_FEATURES "avx2,fma"
 
 #include <immintrin.h>
@@ -17,7 +17,7 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 
-namespace emulated_avx512 {
+namespace emulated_isa {
 
 #define EMULATED __attribute__((noinline)) inline
 
@@ -212,12 +212,13 @@ EMULATED __m512i broadcast_i32x4(__m128i a) {
   return vector_of<__m512i>(z);
 }
 // Sums wrap around, as unsigned ones do.
-EMULATED __m512i dpbusd_epi32(__m512i sums, __m512i a, __m512i b) {
+template <typename Vector>
+EMULATED Vector dpbusd_epi32(Vector sums, Vector a, Vector b) {
   auto z = lanes_of<uint32_t>(sums);
   const auto x = lanes_of<uint8_t>(a);
   const auto y = lanes_of<int8_t>(b);
-  for (int i = 0; i < 64; ++i) z.lane[i / 4] += static_cast<uint32_t>(x.lane[i] * y.lane[i]);
-  return vector_of<__m512i>(z);
+  for (unsigned i = 0; i < sizeof(Vector); ++i) z.lane[i / 4] += static_cast<uint32_t>(x.lane[i] * y.lane[i]);
+  return vector_of<Vector>(z);
 }
 
 // An operand that is no number: the second one is the result, as in the instruction.
@@ -226,79 +227,79 @@ constexpr auto kGreater = [](auto x, auto y) { return x > y ? x : y; };
 
 #undef EMULATED
 
-}  // namespace emulated_avx512
+}  // namespace emulated_isa
 
 #pragma GCC pop_options
 
 #define TORCHQ_EMULATED_MAP(result, T, a, b, expression) \
-  emulated_avx512::map<result, T>(a, b, [](T x, T y) { return static_cast<T>(expression); })
+  emulated_isa::map<result, T>(a, b, [](T x, T y) { return static_cast<T>(expression); })
 
-#define _mm512_loadu_si512(p) (emulated_avx512::load<__m512i, int32_t>(emulated_avx512::kAll, p))
-#define _mm512_loadu_ps(p) (emulated_avx512::load<__m512, float>(emulated_avx512::kAll, p))
-#define _mm512_maskz_loadu_ps(mask, p) (emulated_avx512::load<__m512, float>(mask, p))
-#define _mm512_maskz_loadu_epi32(mask, p) (emulated_avx512::load<__m512i, int32_t>(mask, p))
-#define _mm512_maskz_loadu_epi8(mask, p) (emulated_avx512::load<__m512i, int8_t>(mask, p))
-#define _mm_maskz_loadu_epi8(mask, p) (emulated_avx512::load<__m128i, int8_t>(mask, p))
-#define _mm512_storeu_si512(p, a) (emulated_avx512::store<int32_t>(p, emulated_avx512::kAll, a))
-#define _mm512_storeu_ps(p, a) (emulated_avx512::store<float>(p, emulated_avx512::kAll, a))
-#define _mm512_mask_storeu_ps(p, mask, a) (emulated_avx512::store<float>(p, mask, a))
-#define _mm512_mask_storeu_epi32(p, mask, a) (emulated_avx512::store<int32_t>(p, mask, a))
-#define _mm512_mask_storeu_epi8(p, mask, a) (emulated_avx512::store<int8_t>(p, mask, a))
-#define _mm_mask_storeu_epi8(p, mask, a) (emulated_avx512::store<int8_t>(p, mask, a))
+#define _mm512_loadu_si512(p) (emulated_isa::load<__m512i, int32_t>(emulated_isa::kAll, p))
+#define _mm512_loadu_ps(p) (emulated_isa::load<__m512, float>(emulated_isa::kAll, p))
+#define _mm512_maskz_loadu_ps(mask, p) (emulated_isa::load<__m512, float>(mask, p))
+#define _mm512_maskz_loadu_epi32(mask, p) (emulated_isa::load<__m512i, int32_t>(mask, p))
+#define _mm512_maskz_loadu_epi8(mask, p) (emulated_isa::load<__m512i, int8_t>(mask, p))
+#define _mm_maskz_loadu_epi8(mask, p) (emulated_isa::load<__m128i, int8_t>(mask, p))
+#define _mm512_storeu_si512(p, a) (emulated_isa::store<int32_t>(p, emulated_isa::kAll, a))
+#define _mm512_storeu_ps(p, a) (emulated_isa::store<float>(p, emulated_isa::kAll, a))
+#define _mm512_mask_storeu_ps(p, mask, a) (emulated_isa::store<float>(p, mask, a))
+#define _mm512_mask_storeu_epi32(p, mask, a) (emulated_isa::store<int32_t>(p, mask, a))
+#define _mm512_mask_storeu_epi8(p, mask, a) (emulated_isa::store<int8_t>(p, mask, a))
+#define _mm_mask_storeu_epi8(p, mask, a) (emulated_isa::store<int8_t>(p, mask, a))
 
-#define _mm512_setzero_si512() (emulated_avx512::set1<int32_t>(0))
-#define _mm512_set1_epi8(value) (emulated_avx512::set1<int8_t>(static_cast<int8_t>(value)))
-#define _mm512_set1_epi16(value) (emulated_avx512::set1<int16_t>(value))
-#define _mm512_set1_epi32(value) (emulated_avx512::set1<int32_t>(value))
-#define _mm512_set1_ps(value) (emulated_avx512::set1_ps(value))
+#define _mm512_setzero_si512() (emulated_isa::set1<int32_t>(0))
+#define _mm512_set1_epi8(value) (emulated_isa::set1<int8_t>(static_cast<int8_t>(value)))
+#define _mm512_set1_epi16(value) (emulated_isa::set1<int16_t>(value))
+#define _mm512_set1_epi32(value) (emulated_isa::set1<int32_t>(value))
+#define _mm512_set1_ps(value) (emulated_isa::set1_ps(value))
 #undef _mm512_setr_epi32
-#define _mm512_setr_epi32(...) (emulated_avx512::setr_epi32(__VA_ARGS__))
+#define _mm512_setr_epi32(...) (emulated_isa::setr_epi32(__VA_ARGS__))
 
-#define _mm512_castsi512_ps(a) (emulated_avx512::cast<__m512>(a))
-#define _mm512_castsi512_si256(a) (emulated_avx512::cast<__m256i>(a))
-#define _mm512_castsi512_si128(a) (emulated_avx512::cast<__m128i>(a))
-#define _mm512_castsi128_si512(a) (emulated_avx512::cast<__m512i>(a))
-#define _mm512_broadcast_i32x4(a) (emulated_avx512::broadcast_i32x4(a))
+#define _mm512_castsi512_ps(a) (emulated_isa::cast<__m512>(a))
+#define _mm512_castsi512_si256(a) (emulated_isa::cast<__m256i>(a))
+#define _mm512_castsi512_si128(a) (emulated_isa::cast<__m128i>(a))
+#define _mm512_castsi128_si512(a) (emulated_isa::cast<__m512i>(a))
+#define _mm512_broadcast_i32x4(a) (emulated_isa::broadcast_i32x4(a))
 
 #define _mm512_add_ps(a, b) TORCHQ_EMULATED_MAP(__m512, float, a, b, x + y)
 #define _mm512_mul_ps(a, b) TORCHQ_EMULATED_MAP(__m512, float, a, b, x* y)
 #define _mm512_div_ps(a, b) TORCHQ_EMULATED_MAP(__m512, float, a, b, x / y)
-#define _mm512_fmadd_ps(a, b, c) (emulated_avx512::fmadd_ps(a, b, c))
-#define _mm512_min_ps(a, b) (emulated_avx512::map<__m512, float>(a, b, emulated_avx512::kLess))
-#define _mm512_max_ps(a, b) (emulated_avx512::map<__m512, float>(a, b, emulated_avx512::kGreater))
-#define _mm512_reduce_min_ps(a) (emulated_avx512::reduce_ps(a, emulated_avx512::kLess))
-#define _mm512_reduce_max_ps(a) (emulated_avx512::reduce_ps(a, emulated_avx512::kGreater))
-#define _mm512_cmp_ps_mask(a, b, predicate) (emulated_avx512::cmp_ps_mask(a, b, predicate))
-#define _mm512_mask_blend_ps(mask, a, b) (emulated_avx512::blend<float>(mask, a, b))
-#define _mm512_cvtepi32_ps(a) (emulated_avx512::cvtepi32_ps(a))
-#define _mm512_cvt_roundps_epi32(a, rounding) (emulated_avx512::round_ps_epi32(a))
+#define _mm512_fmadd_ps(a, b, c) (emulated_isa::fmadd_ps(a, b, c))
+#define _mm512_min_ps(a, b) (emulated_isa::map<__m512, float>(a, b, emulated_isa::kLess))
+#define _mm512_max_ps(a, b) (emulated_isa::map<__m512, float>(a, b, emulated_isa::kGreater))
+#define _mm512_reduce_min_ps(a) (emulated_isa::reduce_ps(a, emulated_isa::kLess))
+#define _mm512_reduce_max_ps(a) (emulated_isa::reduce_ps(a, emulated_isa::kGreater))
+#define _mm512_cmp_ps_mask(a, b, predicate) (emulated_isa::cmp_ps_mask(a, b, predicate))
+#define _mm512_mask_blend_ps(mask, a, b) (emulated_isa::blend<float>(mask, a, b))
+#define _mm512_cvtepi32_ps(a) (emulated_isa::cvtepi32_ps(a))
+#define _mm512_cvt_roundps_epi32(a, rounding) (emulated_isa::round_ps_epi32(a))
 
 #define _mm512_add_epi32(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x + y)
 #define _mm512_sub_epi32(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x - y)
 #define _mm512_mullo_epi32(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x* y)
-#define _mm512_min_epi32(a, b) (emulated_avx512::map<__m512i, int32_t>(a, b, emulated_avx512::kLess))
-#define _mm512_max_epi32(a, b) (emulated_avx512::map<__m512i, int32_t>(a, b, emulated_avx512::kGreater))
-#define _mm512_slli_epi32(a, count) (emulated_avx512::slli_epi32(a, count))
-#define _mm512_mask_mov_epi32(a, mask, b) (emulated_avx512::blend<int32_t>(mask, a, b))
+#define _mm512_min_epi32(a, b) (emulated_isa::map<__m512i, int32_t>(a, b, emulated_isa::kLess))
+#define _mm512_max_epi32(a, b) (emulated_isa::map<__m512i, int32_t>(a, b, emulated_isa::kGreater))
+#define _mm512_slli_epi32(a, count) (emulated_isa::slli_epi32(a, count))
+#define _mm512_mask_mov_epi32(a, mask, b) (emulated_isa::blend<int32_t>(mask, a, b))
 #define _mm512_xor_si512(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x ^ y)
 #define _mm512_or_si512(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x | y)
 #define _mm512_sub_epi8(a, b) TORCHQ_EMULATED_MAP(__m512i, uint8_t, a, b, x - y)
-#define _mm512_adds_epu8(a, b) TORCHQ_EMULATED_MAP(__m512i, uint8_t, a, b, emulated_avx512::saturated<uint8_t>(x + y))
-#define _mm512_adds_epi16(a, b) TORCHQ_EMULATED_MAP(__m512i, int16_t, a, b, emulated_avx512::saturated<int16_t>(x + y))
-#define _mm512_min_epu8(a, b) (emulated_avx512::map<__m512i, uint8_t>(a, b, emulated_avx512::kLess))
-#define _mm512_max_epu8(a, b) (emulated_avx512::map<__m512i, uint8_t>(a, b, emulated_avx512::kGreater))
+#define _mm512_adds_epu8(a, b) TORCHQ_EMULATED_MAP(__m512i, uint8_t, a, b, emulated_isa::saturated<uint8_t>(x + y))
+#define _mm512_adds_epi16(a, b) TORCHQ_EMULATED_MAP(__m512i, int16_t, a, b, emulated_isa::saturated<int16_t>(x + y))
+#define _mm512_min_epu8(a, b) (emulated_isa::map<__m512i, uint8_t>(a, b, emulated_isa::kLess))
+#define _mm512_max_epu8(a, b) (emulated_isa::map<__m512i, uint8_t>(a, b, emulated_isa::kGreater))
 
-#define _mm512_cvtepu8_epi32(a) (emulated_avx512::widen<uint8_t>(a))
-#define _mm512_cvtepi8_epi32(a) (emulated_avx512::widen<int8_t>(a))
-#define _mm512_cvtepi32_epi8(a) (emulated_avx512::narrow<int8_t, false, __m128i>(a))
-#define _mm512_cvtsepi32_epi16(a) (emulated_avx512::narrow<int16_t, true, __m256i>(a))
-#define _mm512_packs_epi32(a, b) (emulated_avx512::pack<int32_t, int16_t>(a, b))
-#define _mm512_packus_epi16(a, b) (emulated_avx512::pack<int16_t, uint8_t>(a, b))
-#define _mm512_unpacklo_epi8(a, b) (emulated_avx512::unpack<int8_t, false>(a, b))
-#define _mm512_unpackhi_epi8(a, b) (emulated_avx512::unpack<int8_t, true>(a, b))
-#define _mm512_unpacklo_epi16(a, b) (emulated_avx512::unpack<int16_t, false>(a, b))
-#define _mm512_unpackhi_epi16(a, b) (emulated_avx512::unpack<int16_t, true>(a, b))
-#define _mm512_shuffle_epi8(a, index) (emulated_avx512::shuffle_epi8(a, index))
-#define _mm512_permutexvar_epi32(index, a) (emulated_avx512::permutexvar_epi32(index, a))
+#define _mm512_cvtepu8_epi32(a) (emulated_isa::widen<uint8_t>(a))
+#define _mm512_cvtepi8_epi32(a) (emulated_isa::widen<int8_t>(a))
+#define _mm512_cvtepi32_epi8(a) (emulated_isa::narrow<int8_t, false, __m128i>(a))
+#define _mm512_cvtsepi32_epi16(a) (emulated_isa::narrow<int16_t, true, __m256i>(a))
+#define _mm512_packs_epi32(a, b) (emulated_isa::pack<int32_t, int16_t>(a, b))
+#define _mm512_packus_epi16(a, b) (emulated_isa::pack<int16_t, uint8_t>(a, b))
+#define _mm512_unpacklo_epi8(a, b) (emulated_isa::unpack<int8_t, false>(a, b))
+#define _mm512_unpackhi_epi8(a, b) (emulated_isa::unpack<int8_t, true>(a, b))
+#define _mm512_unpacklo_epi16(a, b) (emulated_isa::unpack<int16_t, false>(a, b))
+#define _mm512_unpackhi_epi16(a, b) (emulated_isa::unpack<int16_t, true>(a, b))
+#define _mm512_shuffle_epi8(a, index) (emulated_isa::shuffle_epi8(a, index))
+#define _mm512_permutexvar_epi32(index, a) (emulated_isa::permutexvar_epi32(index, a))
 
-#define TORCHQ_DPBUSD(sums, a, b) ((sums) = emulated_avx512::dpbusd_epi32(sums, a, b))
+#define TORCHQ_DPBUSD(sums, a, b) ((sums) = emulated_isa::dpbusd_epi32(sums, a, b))

@@ -1,0 +1,226 @@
+// Floor 1. Sixteen lanes in two ymm: what the levels with AVX2 have in common. Included inside their target regions by
+// their simd_<isa>.h; simd_scalar.h says what each function means.
+
+struct F32 {
+  __m256 lo, hi;
+};
+struct I32 {
+  __m256i lo, hi;
+};
+
+TORCHQ_INLINE F32 set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+TORCHQ_INLINE I32 set(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+
+TORCHQ_INLINE __m128i load_half(const void* p) { return _mm_loadl_epi64(static_cast<const __m128i*>(p)); }
+TORCHQ_INLINE __m256i load_ymm(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+
+TORCHQ_INLINE F32 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+TORCHQ_INLINE I32 load(const int32_t* p) { return {load_ymm(p), load_ymm(p + 8)}; }
+TORCHQ_INLINE I32 load(const uint8_t* p) {
+  return {_mm256_cvtepu8_epi32(load_half(p)), _mm256_cvtepu8_epi32(load_half(p + 8))};
+}
+TORCHQ_INLINE I32 load(const int8_t* p) {
+  return {_mm256_cvtepi8_epi32(load_half(p)), _mm256_cvtepi8_epi32(load_half(p + 8))};
+}
+
+// AVX2 has no masks for bytes: a part goes through a buffer.
+template <typename T>
+TORCHQ_INLINE auto load_part(const T* p, int64_t n) {
+  if (n >= 16) return load(p);
+  T buffer[16] = {};
+  for (int64_t i = 0; i < n; ++i) buffer[i] = p[i];
+  return load(buffer);
+}
+
+TORCHQ_INLINE void store(float* p, F32 x) {
+  _mm256_storeu_ps(p, x.lo);
+  _mm256_storeu_ps(p + 8, x.hi);
+}
+TORCHQ_INLINE void store(int32_t* p, I32 x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x.lo);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), x.hi);
+}
+TORCHQ_INLINE void store(uint8_t* p, I32 x) {
+  const __m256i low_bytes = _mm256_set1_epi32(0xff);
+  const __m256i words = _mm256_packus_epi32(_mm256_and_si256(x.lo, low_bytes), _mm256_and_si256(x.hi, low_bytes));
+  const __m256i bytes = _mm256_packus_epi16(words, words);  // dwords: lanes 0-3, 8-11, .., 4-7, 12-15
+  const __m256i ordered = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(ordered));
+}
+template <typename T, typename V>
+TORCHQ_INLINE void store_part(T* p, V x, int64_t n) {
+  if (n >= 16) return store(p, x);
+  T buffer[16];
+  store(buffer, x);
+  for (int64_t i = 0; i < n; ++i) p[i] = buffer[i];
+}
+
+TORCHQ_INLINE F32 operator+(F32 a, F32 b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
+TORCHQ_INLINE F32 operator*(F32 a, F32 b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+TORCHQ_INLINE F32 operator/(F32 a, F32 b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
+TORCHQ_INLINE I32 operator+(I32 a, I32 b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
+TORCHQ_INLINE I32 operator-(I32 a, I32 b) { return {_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)}; }
+TORCHQ_INLINE I32 operator*(I32 a, I32 b) { return {_mm256_mullo_epi32(a.lo, b.lo), _mm256_mullo_epi32(a.hi, b.hi)}; }
+TORCHQ_INLINE F32 fma(F32 a, F32 b, F32 c) {
+  return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+TORCHQ_INLINE F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
+TORCHQ_INLINE F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+TORCHQ_INLINE I32 min(I32 a, I32 b) { return {_mm256_min_epi32(a.lo, b.lo), _mm256_min_epi32(a.hi, b.hi)}; }
+TORCHQ_INLINE I32 max(I32 a, I32 b) { return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)}; }
+TORCHQ_INLINE float reduce_min(F32 a) {
+  float lane[16];
+  store(lane, a);
+  for (int i = 1; i < 16; ++i) lane[0] = lane[i] < lane[0] ? lane[i] : lane[0];
+  return lane[0];
+}
+TORCHQ_INLINE float reduce_max(F32 a) {
+  float lane[16];
+  store(lane, a);
+  for (int i = 1; i < 16; ++i) lane[0] = lane[i] > lane[0] ? lane[i] : lane[0];
+  return lane[0];
+}
+TORCHQ_INLINE bool any_nan(F32 a) { return _mm256_movemask_ps(_mm256_cmp_ps(a.lo, a.hi, _CMP_UNORD_Q)) != 0; }
+
+TORCHQ_INLINE F32 to_f32(I32 a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
+// vcvtps2dq would take its rounding mode from the thread; vroundps carries its own.
+TORCHQ_INLINE __m256i round_half(__m256 a) {
+  return _mm256_cvtps_epi32(_mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+TORCHQ_INLINE __m256i round_half_saturated(__m256 a) {
+  const __m256 high = _mm256_cmp_ps(a, _mm256_set1_ps(2147483648.0f), _CMP_NLT_UQ);  // NaN too
+  return _mm256_blendv_epi8(round_half(a), _mm256_set1_epi32(INT32_MAX), _mm256_castps_si256(high));
+}
+TORCHQ_INLINE I32 round_to_i32(F32 a) { return {round_half_saturated(a.lo), round_half_saturated(a.hi)}; }
+
+TORCHQ_INLINE __m256 power_half(__m256i n) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
+}
+TORCHQ_INLINE F32 power_of_two(I32 n) { return {power_half(n.lo), power_half(n.hi)}; }
+TORCHQ_INLINE F32 select_less(F32 a, F32 b, F32 x, F32 y) {
+  return {_mm256_blendv_ps(y.lo, x.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
+          _mm256_blendv_ps(y.hi, x.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
+}
+
+struct ByteRange {
+  __m256i offset;
+  __m128i lowest, flip;
+};
+TORCHQ_INLINE ByteRange byte_range(int32_t offset, int32_t lowest, bool is_signed) {
+  return {_mm256_set1_epi16(static_cast<int16_t>(is_signed ? offset + 128 : offset)),
+          _mm_set1_epi8(static_cast<char>(is_signed ? lowest + 128 : lowest)),
+          _mm_set1_epi8(static_cast<char>(is_signed ? 0x80 : 0))};
+}
+TORCHQ_INLINE __m128i narrow(F32 y, const ByteRange& range) {
+  const __m256 ceiling = _mm256_set1_ps(kInt32Ceiling);
+  const __m256i words =
+      _mm256_packs_epi32(round_half(_mm256_min_ps(y.lo, ceiling)), round_half(_mm256_min_ps(y.hi, ceiling)));
+  const __m256i moved = _mm256_permute4x64_epi64(_mm256_adds_epi16(words, range.offset), 0xd8);
+  const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(moved), _mm256_extracti128_si256(moved, 1));
+  return _mm_xor_si128(_mm_max_epu8(bytes, range.lowest), range.flip);
+}
+template <int kVectors>
+TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[kVectors], const ByteRange& range, int64_t n) {
+  for (int i = 0; i < kVectors; ++i, p += 16, n -= 16) {
+    const __m128i bytes = narrow(y[i], range);
+    if (n >= 16) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+    } else {
+      uint8_t buffer[16];
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(buffer), bytes);
+      for (int64_t j = 0; j < n; ++j) p[j] = buffer[j];
+    }
+  }
+}
+
+// Quads (depthwise): 32 channels of four pixels, interleaved within 128-bit lanes.
+constexpr int kQuadVectors = 2;
+constexpr int kQuadGroups = 1;
+constexpr int quad_channel(int vector, int lane) {
+  return 16 * (lane % 8 / 4) + 8 * vector + 4 * (lane / 8) + lane % 4;
+}
+TORCHQ_INLINE __m256i load_pixel(const uint8_t* p, int64_t n) {
+  if (n >= 32) return load_ymm(p);
+  uint8_t buffer[32] = {};
+  for (int64_t i = 0; i < n; ++i) buffer[i] = p[i];
+  return load_ymm(buffer);
+}
+TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
+                              I32 (&x)[kQuadVectors]) {
+  const __m256i mask = _mm256_set1_epi8(static_cast<char>(flip ? 0x80 : 0));
+  const __m256i a = _mm256_xor_si256(load_pixel(pixels[0] + channel, n), mask);
+  const __m256i b = _mm256_xor_si256(load_pixel(pixels[1] + channel, n), mask);
+  const __m256i c = _mm256_xor_si256(load_pixel(pixels[2] + channel, n), mask);
+  const __m256i d = _mm256_xor_si256(load_pixel(pixels[3] + channel, n), mask);
+  const __m256i ab_low = _mm256_unpacklo_epi8(a, b), ab_high = _mm256_unpackhi_epi8(a, b);
+  const __m256i cd_low = _mm256_unpacklo_epi8(c, d), cd_high = _mm256_unpackhi_epi8(c, d);
+  x[0] = {_mm256_unpacklo_epi16(ab_low, cd_low), _mm256_unpackhi_epi16(ab_low, cd_low)};
+  x[1] = {_mm256_unpacklo_epi16(ab_high, cd_high), _mm256_unpackhi_epi16(ab_high, cd_high)};
+}
+TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
+  const __m256 ceiling = _mm256_set1_ps(kInt32Ceiling);
+  __m256i words[kQuadVectors];
+#pragma GCC unroll 4
+  for (int v = 0; v < kQuadVectors; ++v)
+    words[v] = _mm256_adds_epi16(
+        _mm256_packs_epi32(round_half(_mm256_min_ps(y[v].lo, ceiling)), round_half(_mm256_min_ps(y[v].hi, ceiling))),
+        range.offset);
+  const __m256i bytes = _mm256_xor_si256(
+      _mm256_max_epu8(_mm256_packus_epi16(words[0], words[1]), _mm256_broadcastsi128_si256(range.lowest)),
+      _mm256_broadcastsi128_si256(range.flip));
+  uint8_t buffer[32];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(n >= 32 ? p : buffer), bytes);
+  for (int64_t i = 0; n < 32 && i < n; ++i) p[i] = buffer[i];
+}
+TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
+  float lane[16];
+  store(lane, x);
+  for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = lane[first + i];
+}
+
+// Grouped convolution's: eight columns at a time.
+constexpr int kGroupParts = 2;
+struct Channels {
+  __m256i v;  // the sixteen, twice
+};
+TORCHQ_INLINE Channels load_channels(const uint8_t* p, int64_t n, bool flip) {
+  uint8_t buffer[16] = {};
+  for (int64_t i = 0; n < 16 && i < n; ++i) buffer[i] = p[i];
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(n >= 16 ? p : buffer));
+  const __m256i twice = _mm256_broadcastsi128_si256(bytes);
+  return {flip ? _mm256_xor_si256(twice, _mm256_set1_epi8(-128)) : twice};
+}
+
+constexpr int kBytes = 32;
+struct Bytes {
+  __m256i v;
+};
+TORCHQ_INLINE Bytes set_bytes(uint8_t x) { return {_mm256_set1_epi8(static_cast<char>(x))}; }
+TORCHQ_INLINE Bytes load_block(const uint8_t* p, int64_t n) { return {load_pixel(p, n)}; }
+TORCHQ_INLINE void store_block(uint8_t* p, Bytes x, int64_t n) {
+  uint8_t buffer[32];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(n >= 32 ? p : buffer), x.v);
+  for (int64_t i = 0; n < 32 && i < n; ++i) p[i] = buffer[i];
+}
+TORCHQ_INLINE Bytes max(Bytes a, Bytes b) { return {_mm256_max_epu8(a.v, b.v)}; }
+TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {_mm256_min_epu8(a.v, b.v)}; }
+TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {_mm256_xor_si256(a.v, b.v)}; }
+
+// A shuffle looks up 16 entries and gives 0 where an index has its top bit set: so for the indices of other parts of the
+// table, once 0x70 is added with saturation.
+constexpr int kTableBytes = 32;
+struct ByteTable {
+  const uint8_t* bytes;
+};
+TORCHQ_INLINE ByteTable load_table(const uint8_t* p) { return {p}; }
+TORCHQ_INLINE void lookup_bytes(const ByteTable& table, const uint8_t* q, uint8_t* y) {
+  const __m256i part_size = _mm256_set1_epi8(16), others = _mm256_set1_epi8(0x70);
+  __m256i index = load_ymm(q), found = _mm256_setzero_si256();
+#pragma GCC unroll 16
+  for (int part = 0; part < 16; ++part, index = _mm256_sub_epi8(index, part_size)) {
+    const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table.bytes + 16 * part));
+    found = _mm256_or_si256(found,
+                            _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(entries), _mm256_adds_epu8(index, others)));
+  }
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), found);
+}
