@@ -28,47 +28,92 @@ constexpr int kTilePanels = 2;
 constexpr int kMaxDoubled = 0;  // only the final addition waits for the accumulator
 
 // The widened product (gemm_widened.h): 16-bit activations times half a panel, eight columns of four weights each.
-struct HalfWeights {
-  __m256i v[2];
-};
-struct HalfSums {
-  __m256i v[2];  // columns 4v .. 4v + 3, two sums of each
-};
-TORCHQ_INLINE HalfWeights load_half_weights(const int8_t* p) {
-  return {{_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
-           _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16)))}};
-}
-TORCHQ_INLINE void multiply_add_half(HalfSums& acc, const int16_t* four, const HalfWeights& w) {
-  int64_t words;
-  __builtin_memcpy(&words, four, 8);
-  const __m256i x = _mm256_set1_epi64x(words);
-  accumulate_dwords(acc.v[0], _mm256_madd_epi16(x, w.v[0]));
-  accumulate_dwords(acc.v[1], _mm256_madd_epi16(x, w.v[1]));
-}
-TORCHQ_INLINE __m256i joined(const HalfSums& sums) {
-  return _mm256_permute4x64_epi64(_mm256_hadd_epi32(sums.v[0], sums.v[1]), 0xd8);
-}
-TORCHQ_INLINE I32 joined_halves(const HalfSums& low, const HalfSums& high) { return {joined(low), joined(high)}; }
+using HalfPanel = __m256i;
+TORCHQ_INLINE I32 joined_halves(HalfPanel low, HalfPanel high) { return {low, high}; }
+TORCHQ_INLINE __m256i even_words(__m256i bytes) { return _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8); }
+TORCHQ_INLINE __m256i odd_words(__m256i bytes) { return _mm256_srai_epi16(bytes, 8); }
 
-// n is a multiple of 4.
+// In order: weights are widened as they are loaded, and a column's sum is two neighbours, which are added at the end.
+struct InOrder {
+  static constexpr bool kPairs = false;
+  struct Sums {
+    __m256i v[2];  // columns 4v .. 4v + 3, two sums of each
+  };
+  template <int kRows, int kHalves>
+  static TORCHQ_INLINE void step(const int16_t* a, int64_t stride, const int8_t* weights, Sums (&acc)[kRows][kHalves]) {
+    __m256i w[2 * kHalves];
+#pragma GCC unroll 4
+    for (int i = 0; i < 2 * kHalves; ++i)
+      w[i] = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 16 * i)));
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      int64_t four;
+      __builtin_memcpy(&four, a + r * stride, 8);
+      const __m256i x = _mm256_set1_epi64x(four);
+#pragma GCC unroll 4
+      for (int i = 0; i < 2 * kHalves; ++i) accumulate_dwords(acc[r][i / 2].v[i % 2], _mm256_madd_epi16(x, w[i]));
+    }
+  }
+  static TORCHQ_INLINE HalfPanel sums_of(const Sums& sums) {
+    return _mm256_permute4x64_epi64(_mm256_hadd_epi32(sums.v[0], sums.v[1]), 0xd8);
+  }
+};
+
+// In pairs: the even two of a quad, then the odd two. Weights are more work, but every sum is one of a column.
+struct InPairs {
+  static constexpr bool kPairs = true;
+  using Sums = __m256i;
+  template <int kRows, int kHalves>
+  static TORCHQ_INLINE void step(const int16_t* a, int64_t stride, const int8_t* weights, Sums (&acc)[kRows][kHalves]) {
+    __m256i w[kHalves];
+#pragma GCC unroll 2
+    for (int h = 0; h < kHalves; ++h) w[h] = even_words(load_ymm(weights + 32 * h));
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) multiply_add(acc[r], broadcast_pair(a + r * stride), w);
+    a += 2;
+    __asm__("" : "+r"(a));  // one more register, where GCC 12 would take one for each row's address
+#pragma GCC unroll 2
+    for (int h = 0; h < kHalves; ++h) w[h] = odd_words(load_ymm(weights + 32 * h));
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) multiply_add(acc[r], broadcast_pair(a + r * stride), w);
+  }
+  static TORCHQ_INLINE HalfPanel sums_of(const Sums& sums) { return sums; }
+
+ private:
+  static TORCHQ_INLINE __m256i broadcast_pair(const int16_t* p) {
+    int32_t two;
+    __builtin_memcpy(&two, p, 4);
+    return _mm256_set1_epi32(two);
+  }
+  static TORCHQ_INLINE void multiply_add(Sums (&acc)[1], __m256i x, const __m256i (&w)[1]) {
+    accumulate_dwords(acc[0], _mm256_madd_epi16(x, w[0]));
+  }
+  // In one piece: GCC 12 would begin products of the next row before it adds these, and run out of registers.
+  static TORCHQ_INLINE void multiply_add(Sums (&acc)[2], __m256i x, const __m256i (&w)[2]) {
+    __m256i product;
+    __asm__("vpmaddwd %4, %2, %3\n\tvpmaddwd %5, %2, %2\n\tvpaddd %2, %1, %1\n\tvpaddd %3, %0, %0"
+            : "+x"(acc[0]), "+x"(acc[1]), "+x"(x), "=&x"(product)
+            : "x"(w[0]), "x"(w[1]));
+  }
+};
+
+// n bytes, a multiple of 4, as words: in order or, of each quad, the even ones before the odd ones.
+template <bool kPairs>
 TORCHQ_INLINE void widen_bytes(const uint8_t* from, int64_t n, bool is_signed, int16_t* to) {
   int64_t i = 0;
   for (; i + 16 <= n; i += 16) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i),
-                        is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes));
-  }
-  for (; i + 8 <= n; i += 8) {
-    const __m128i bytes = load_half(from + i);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i),
-                     is_signed ? _mm_cvtepi8_epi16(bytes) : _mm_cvtepu8_epi16(bytes));
+    __m256i words = is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+    if (kPairs) words = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, 0xd8), 0xd8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), words);
   }
   for (; i < n; i += 4) {
     int32_t four;
     __builtin_memcpy(&four, from + i, 4);
     const __m128i bytes = _mm_cvtsi32_si128(four);
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(to + i),
-                     is_signed ? _mm_cvtepi8_epi16(bytes) : _mm_cvtepu8_epi16(bytes));
+    __m128i words = is_signed ? _mm_cvtepi8_epi16(bytes) : _mm_cvtepu8_epi16(bytes);
+    if (kPairs) words = _mm_shufflelo_epi16(words, 0xd8);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to + i), words);
   }
 }
 TORCHQ_INLINE bool has_top_bit(const uint8_t* p, int64_t n) {
@@ -119,7 +164,7 @@ TORCHQ_INLINE I32 joined_parts(const GroupSums (&sums)[kGroupParts]) { return {s
 TORCHQ_INLINE GroupWeights ones_of_groups() { return {_mm256_set1_epi16(1), _mm256_set1_epi16(1)}; }
 TORCHQ_INLINE GroupWeights load_group_weights(const int8_t* p, int part) {
   const __m256i w = load_ymm(p + 32 * part);
-  return {_mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8), _mm256_srai_epi16(w, 8)};
+  return {even_words(w), odd_words(w)};
 }
 // A shuffle that brings byte kByte of quad kQuad, of each column's group, to the column as 16 bits; then byte kByte + 2.
 template <int kWidth, int kQuad, int kPart, int kByte>

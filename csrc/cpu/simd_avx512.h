@@ -104,6 +104,20 @@ TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[1], const ByteRange& r
   _mm_mask_storeu_epi8(p, lanes(n), _mm_xor_si128(bytes, _mm512_castsi512_si128(range.flip)));
 }
 
+template <int kVectors>
+TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[kVectors], const ByteRange& range, int64_t n) {
+#pragma GCC unroll 4
+  for (int i = 0; i < kVectors; ++i) {
+    const F32 one[1] = {y[i]};
+    store_bytes(p + 16 * i, one, range, n - 16 * i);
+  }
+}
+TORCHQ_INLINE void store_two(uint8_t* p, uint8_t* q, F32 a, F32 b, const ByteRange& range, int64_t n, int64_t m) {
+  const F32 first[1] = {a}, second[1] = {b};
+  store_bytes(p, first, range, n);
+  store_bytes(q, second, range, m);
+}
+
 // Not the intrinsic: for some shapes of the loop around it GCC 12 copies every accumulator at the back-edge, spills,
 // and reaches 0.4 of the speed. tests/csrc looks for stack accesses in the loops that come out.
 #ifndef TORCHQ_DPBUSD

@@ -141,6 +141,11 @@ TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[kVectors], const ByteR
     }
   }
 }
+TORCHQ_INLINE void store_two(uint8_t* p, uint8_t* q, F32 a, F32 b, const ByteRange& range, int64_t n, int64_t m) {
+  const F32 first[1] = {a}, second[1] = {b};
+  store_bytes(p, first, range, n);
+  store_bytes(q, second, range, m);
+}
 
 // sdot multiplies s8 by s8 and adds four products to an int32: exact for every value, -128 times -128 too.
 struct Dot {

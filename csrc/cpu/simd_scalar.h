@@ -8,6 +8,7 @@
 //   power_of_two        2^n for n in [-126, 127]
 //   select_less         a < b ? x : y
 //   store_bytes         the first n of 16 * kVectors lanes: max(sat(rne(y) + offset), lowest), NaN as the top value
+//   store_two           the first n lanes of a as store_bytes does, and the first m of b
 //   Dot                 acc[j] += sum of 4 activation bytes times weight bytes 4j .. 4j + 3
 //   kTileRows, kTilePanels   the register tile of the GEMM body: rows, and panels of 16 columns
 //   kMaxDoubled         up to how many accumulators of a tile are worth a second set, and fit
@@ -129,6 +130,11 @@ TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[kVectors], const ByteR
     const int64_t capped = moved < range.highest ? moved : range.highest;
     p[i] = static_cast<uint8_t>(capped > range.lowest ? capped : range.lowest);
   }
+}
+TORCHQ_INLINE void store_two(uint8_t* p, uint8_t* q, F32 a, F32 b, const ByteRange& range, int64_t n, int64_t m) {
+  const F32 first[1] = {a}, second[1] = {b};
+  store_bytes(p, first, range, n);
+  store_bytes(q, second, range, m);
 }
 
 struct Dot {

@@ -103,34 +103,45 @@ TORCHQ_INLINE F32 select_less(F32 a, F32 b, F32 x, F32 y) {
 }
 
 struct ByteRange {
-  __m256i offset;
-  __m128i lowest, flip;
+  __m256i offset, lowest, flip;
 };
 TORCHQ_INLINE ByteRange byte_range(int32_t offset, int32_t lowest, bool is_signed) {
   return {_mm256_set1_epi16(static_cast<int16_t>(is_signed ? offset + 128 : offset)),
-          _mm_set1_epi8(static_cast<char>(is_signed ? lowest + 128 : lowest)),
-          _mm_set1_epi8(static_cast<char>(is_signed ? 0x80 : 0))};
+          _mm256_set1_epi8(static_cast<char>(is_signed ? lowest + 128 : lowest)),
+          _mm256_set1_epi8(static_cast<char>(is_signed ? 0x80 : 0))};
 }
-TORCHQ_INLINE __m128i narrow(F32 y, const ByteRange& range) {
+// Two vectors to bytes. The packs work within 128-bit lanes: dwords of the result are lanes 0-3 and 8-11 of a, the same
+// of b, then 4-7 and 12-15 of a, and of b.
+TORCHQ_INLINE __m256i narrow_to_words(F32 y, const ByteRange& range) {
   const __m256 ceiling = _mm256_set1_ps(kInt32Ceiling);
-  const __m256i words =
-      _mm256_packs_epi32(round_half(_mm256_min_ps(y.lo, ceiling)), round_half(_mm256_min_ps(y.hi, ceiling)));
-  const __m256i moved = _mm256_permute4x64_epi64(_mm256_adds_epi16(words, range.offset), 0xd8);
-  const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(moved), _mm256_extracti128_si256(moved, 1));
-  return _mm_xor_si128(_mm_max_epu8(bytes, range.lowest), range.flip);
+  const __m256i low = round_half(_mm256_min_ps(y.lo, ceiling)), high = round_half(_mm256_min_ps(y.hi, ceiling));
+  return _mm256_adds_epi16(_mm256_packs_epi32(low, high), range.offset);
+}
+TORCHQ_INLINE __m256i narrow_within_lanes(F32 a, F32 b, const ByteRange& range) {
+  const __m256i bytes = _mm256_packus_epi16(narrow_to_words(a, range), narrow_to_words(b, range));
+  return _mm256_xor_si256(_mm256_max_epu8(bytes, range.lowest), range.flip);
+}
+// The sixteen bytes of a, then those of b.
+TORCHQ_INLINE __m256i narrow(F32 a, F32 b, const ByteRange& range) {
+  return _mm256_permutevar8x32_epi32(narrow_within_lanes(a, b, range), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+TORCHQ_INLINE void store_sixteen(uint8_t* p, __m128i bytes, int64_t n) {
+  if (n >= 16) return _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+  uint8_t buffer[16];
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(buffer), bytes);
+  for (int64_t i = 0; i < n; ++i) p[i] = buffer[i];
+}
+TORCHQ_INLINE void store_two(uint8_t* p, uint8_t* q, F32 a, F32 b, const ByteRange& range, int64_t n, int64_t m) {
+  const __m256i bytes = narrow(a, b, range);
+  store_sixteen(p, _mm256_castsi256_si128(bytes), n);
+  store_sixteen(q, _mm256_extracti128_si256(bytes, 1), m);
 }
 template <int kVectors>
 TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[kVectors], const ByteRange& range, int64_t n) {
-  for (int i = 0; i < kVectors; ++i, p += 16, n -= 16) {
-    const __m128i bytes = narrow(y[i], range);
-    if (n >= 16) {
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
-    } else {
-      uint8_t buffer[16];
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(buffer), bytes);
-      for (int64_t j = 0; j < n; ++j) p[j] = buffer[j];
-    }
-  }
+  int i = 0;
+#pragma GCC unroll 2
+  for (; i + 2 <= kVectors; i += 2, p += 32, n -= 32) store_two(p, p + 16, y[i], y[i + 1], range, n, n - 16);
+  if (i < kVectors) store_sixteen(p, _mm256_castsi256_si128(narrow(y[i], y[i], range)), n);
 }
 
 // Quads (depthwise): 32 channels of four pixels, interleaved within 128-bit lanes.
@@ -158,16 +169,7 @@ TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int
   x[1] = {_mm256_unpacklo_epi16(ab_high, cd_high), _mm256_unpackhi_epi16(ab_high, cd_high)};
 }
 TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
-  const __m256 ceiling = _mm256_set1_ps(kInt32Ceiling);
-  __m256i words[kQuadVectors];
-#pragma GCC unroll 4
-  for (int v = 0; v < kQuadVectors; ++v)
-    words[v] = _mm256_adds_epi16(
-        _mm256_packs_epi32(round_half(_mm256_min_ps(y[v].lo, ceiling)), round_half(_mm256_min_ps(y[v].hi, ceiling))),
-        range.offset);
-  const __m256i bytes = _mm256_xor_si256(
-      _mm256_max_epu8(_mm256_packus_epi16(words[0], words[1]), _mm256_broadcastsi128_si256(range.lowest)),
-      _mm256_broadcastsi128_si256(range.flip));
+  const __m256i bytes = narrow_within_lanes(y[0], y[1], range);
   uint8_t buffer[32];
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(n >= 32 ? p : buffer), bytes);
   for (int64_t i = 0; n < 32 && i < n; ++i) p[i] = buffer[i];

@@ -148,9 +148,10 @@ LOOPS = [
     for output in ("ToBytes", "ToFloat")
     for rows, panels in tiles(file)
 ] + [
-    ("avx2", f"WidenedTiles.*{output}.*Li{rows}E", "vpmaddwd", rows * (4 if rows <= 2 else 2))
+    ("avx2", f"WidenedTiles.*{output}.*{order}.*Li{rows}E", "vpmaddwd", rows * (4 if rows <= 2 else 2))
     for output in ("ToBytes", "ToFloat")
     for rows in range(1, limit("gemm/gemm_widened.h", "kWideRows") + 1)
+    for order in ("InOrder", "InPairs")
 ]
 
 

@@ -191,8 +191,8 @@ TORCHQ_INLINE void run_groups(const DepthwiseArgs& args, const DepthwisePixels& 
 
 // All groups, block by block: a block's weights stay in the nearest cache.
 template <int kPixels>
-void run_blocks(const DepthwiseArgs& args, const DepthwisePixels& pixels, const int32_t* block, const ByteRange& range,
-                void* output) {
+__attribute__((noinline)) void run_blocks(const DepthwiseArgs& args, const DepthwisePixels& pixels,
+                                          const int32_t* block, const ByteRange& range, void* output) {
   for (int64_t i = 0; i * kBlock < args.channels; ++i, block += block_vectors(args) * 16) {
     int64_t group = 0;
     if (args.channels < kBlock) {

@@ -46,20 +46,18 @@ struct ToBytes {
     const int32_t lowest = args.relu && args.output_zero_point > qmin ? args.output_zero_point : qmin;
     const ByteRange range = byte_range(args.output_zero_point, lowest, args.signed_output);
     auto* output = static_cast<uint8_t*>(args.output) + row * args.output_stride + column;
+    F32 y[kRows][kPanels];
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r, output += args.output_stride) {
-      F32 y[kPanels];
 #pragma GCC unroll 8
-      for (int p = 0; p < kPanels; ++p) y[p] = (to_f32(acc[r][p]) + load(panel[p].bias)) * load(panel[p].scale);
-      if (args.residual != nullptr) add_residual(args, row + r, column, columns, y);
-      if constexpr (kPanels == 4) {
-        store_bytes(output, y, range, columns);
-      } else {
-#pragma GCC unroll 8
-        for (int p = 0; p < kPanels; ++p) {
-          const F32 one[1] = {y[p]};
-          store_bytes(output + 16 * p, one, range, columns - 16 * p < 16 ? columns - 16 * p : 16);
-        }
+      for (int p = 0; p < kPanels; ++p) y[r][p] = (to_f32(acc[r][p]) + load(panel[p].bias)) * load(panel[p].scale);
+      if (args.residual != nullptr) add_residual(args, row + r, column, columns, y[r]);
+      if constexpr (kPanels > 1) {
+        store_bytes(output, y[r], range, columns);
+      } else if (r % 2 == 1) {
+        store_two(output - args.output_stride, output, y[r - 1][0], y[r][0], range, columns, columns);
+      } else if (r == kRows - 1) {
+        store_bytes(output, y[r], range, columns);
       }
     }
   }

@@ -5,12 +5,15 @@
 // once, and vpmaddwd multiplies them by weights that are widened as they are loaded. Its sums of two products are exact,
 // -128 among the weights included, and a loop costs as much as the instructions that repair vpmaddubsw would.
 //
-// The rows are the outer loop: the widened tile stays in the nearest cache while the weights stream past.
+// The rows are the outer loop: the widened tile stays in the nearest cache while the weights stream past. Where a sum has
+// few products, it is made in an order that leaves less to do for each sum, and more for each weight (InPairs).
 #pragma once
 
 #include "gemm_body.h"
 
 constexpr int kWideRows = 6;
+constexpr int kFewWideRows = 2;    // whose sums over a panel fit into the registers in any order
+constexpr int64_t kShallow = 256;  // the depth up to which InPairs is faster
 
 TORCHQ_INLINE int64_t wide_stride(int64_t taps, int64_t tap_bytes) { return taps * tap_bytes + 32; }
 
@@ -48,31 +51,48 @@ struct NarrowRows {
   }
 };
 
-// kHalves halves of a panel, 8 columns each, by kRows rows. An accumulator holds two sums of each of 4 columns.
-template <int kRows, int kHalves>
+// kHalves halves of a panel, 8 columns each, by kRows rows.
+template <typename Order, int kRows, int kHalves>
 TORCHQ_INLINE void accumulate_halves(const GemmArgs& args, const int16_t* a, const int8_t* first,
-                                     HalfSums (&acc)[kRows][kHalves]) {
+                                     HalfPanel (&sums)[kRows][kHalves]) {
   const int64_t stride = wide_stride(args.taps, args.tap_bytes);
   const int64_t ahead = bytes_ahead(args);
   const bool together = args.tap_offsets == nullptr;
   const int64_t pieces = together ? 1 : args.taps;
   const int64_t steps = (together ? args.taps : 1) * args.tap_bytes / 4;
+  typename Order::Sums acc[kRows][kHalves] = {};
   for (int64_t piece = 0; piece < pieces; ++piece) {
     const int8_t* weights = tap_weights(args, first, piece);
     for (int64_t i = 0; i < steps; ++i, a += 4, weights += 64) {
-      __builtin_prefetch(weights + ahead);
-      HalfWeights w[kHalves];
-#pragma GCC unroll 2
-      for (int h = 0; h < kHalves; ++h) w[h] = load_half_weights(weights + 32 * h);
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 2
-        for (int h = 0; h < kHalves; ++h) multiply_add_half(acc[r][h], a + r * stride, w[h]);
+      if constexpr (!Order::kPairs) __builtin_prefetch(weights + ahead);
+      Order::step(a, stride, weights, acc);
     }
   }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+    for (int h = 0; h < kHalves; ++h) sums[r][h] = Order::sums_of(acc[r][h]);
 }
 
-template <typename Output>
+// The halves of a panel side by side, if there are registers for the sums of both, or one after the other.
+template <typename Order, int kRows>
+TORCHQ_INLINE void accumulate_panel(const GemmArgs& args, const int16_t* a, const int8_t* panel, int64_t columns,
+                                    I32 (&acc)[kRows][1]) {
+  HalfPanel sums[kRows][2] = {}, low[kRows][1], high[kRows][1] = {};
+  const bool both = columns > 8;
+  if (kRows <= kFewWideRows || (Order::kPairs && both)) {
+    accumulate_halves<Order>(args, a, panel, sums);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) acc[r][0] = joined_halves(sums[r][0], sums[r][1]);
+    return;
+  }
+  accumulate_halves<Order>(args, a, panel, low);
+  if (both) accumulate_halves<Order>(args, a, panel + 32, high);
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) acc[r][0] = joined_halves(low[r][0], high[r][0]);
+}
+
+template <typename Output, typename Order>
 struct WidenedTiles {
   const GemmArgs& args;
 
@@ -88,7 +108,7 @@ struct WidenedTiles {
  private:
   void widen_row(int64_t row, int16_t* to) const {
     for (int64_t tap = 0; tap < args.taps; ++tap, to += args.tap_bytes)
-      widen_bytes(args.row_pointers[tap * args.row_pitch + row], args.tap_bytes, args.signed_input, to);
+      widen_bytes<Order::kPairs>(args.row_pointers[tap * args.row_pitch + row], args.tap_bytes, args.signed_input, to);
   }
 
   template <int kRows>
@@ -96,18 +116,7 @@ struct WidenedTiles {
     const int8_t* panel = args.panels + column / 16 * args.panel_bytes;
     const PanelParameters* parameters = args.parameters + column / 16;
     I32 acc[kRows][1];
-    if constexpr (kRows <= 2) {
-      HalfSums sums[kRows][2] = {};
-      accumulate_halves(args, wide, panel, sums);
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) acc[r][0] = joined_halves(sums[r][0], sums[r][1]);
-    } else {
-      HalfSums low[kRows][1] = {}, high[kRows][1] = {};
-      accumulate_halves(args, wide, panel, low);
-      if (args.columns - column > 8) accumulate_halves(args, wide, panel + 32, high);
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) acc[r][0] = joined_halves(low[r][0], high[r][0]);
-    }
+    accumulate_panel<Order>(args, wide, panel, args.columns - column, acc);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r)
       acc[r][0] = acc[r][0] + Output::template start<Activations::any>(args, *parameters, row + r);
@@ -133,7 +142,9 @@ GemmArgs part_of(const GemmArgs& args, int64_t first, int64_t count) {
 template <typename Output>
 void widened(const GemmArgs& args) {
   if (args.rows == 0) return;
-  for_each_tile_size<kWideRows>(args.rows, WidenedTiles<Output>{args});
+  if (args.rows > kFewWideRows && args.taps * args.tap_bytes <= kShallow)
+    return for_each_tile_size<kWideRows>(args.rows, WidenedTiles<Output, InPairs>{args});
+  for_each_tile_size<kWideRows>(args.rows, WidenedTiles<Output, InOrder>{args});
 }
 
 // A few narrow rows between others, or little to multiply, are not worth a part of their own.
