@@ -227,8 +227,8 @@ TORCHQ_INLINE Bytes max(Bytes a, Bytes b) { return {_mm512_max_epu8(a.v, b.v)}; 
 TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {_mm512_min_epu8(a.v, b.v)}; }
 TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {_mm512_xor_si512(a.v, b.v)}; }
 
-// A shuffle looks up 16 entries and gives 0 where an index has its top bit set: so for the indices of other parts of the
-// table, once 0x70 is added with saturation. (vpermi2b takes 128 entries at once, but not every CPU of this level has it.)
+// A shuffle looks up 16 entries by the low half of an index; the other half chooses among the sixteen results, bit by bit.
+// (vpermi2b takes 128 entries at once, but not every CPU of this level has it.)
 constexpr int kTableBytes = 64;
 struct ByteTable {
   __m512i part[16];
@@ -240,11 +240,19 @@ TORCHQ_INLINE ByteTable load_table(const uint8_t* p) {
     table.part[i] = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16 * i)));
   return table;
 }
+template <int kBit>
+TORCHQ_INLINE __m512i lookup_part(const __m512i* parts, __m512i low, const __mmask64 (&bits)[4]) {
+  if constexpr (kBit == 0) {
+    return _mm512_mask_shuffle_epi8(_mm512_shuffle_epi8(parts[0], low), bits[0], parts[1], low);
+  } else {
+    return _mm512_mask_blend_epi8(bits[kBit], lookup_part<kBit - 1>(parts, low, bits),
+                                  lookup_part<kBit - 1>(parts + (1 << kBit), low, bits));
+  }
+}
 TORCHQ_INLINE void lookup_bytes(const ByteTable& table, const uint8_t* q, uint8_t* y) {
-  const __m512i part_size = _mm512_set1_epi8(16), others = _mm512_set1_epi8(0x70);
-  __m512i index = _mm512_loadu_si512(q), found = _mm512_setzero_si512();
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i, index = _mm512_sub_epi8(index, part_size))
-    found = _mm512_or_si512(found, _mm512_shuffle_epi8(table.part[i], _mm512_adds_epu8(index, others)));
-  _mm512_storeu_si512(y, found);
+  const __m512i index = _mm512_loadu_si512(q), low = _mm512_and_si512(index, _mm512_set1_epi8(0x0f));
+  const __mmask64 bits[4] = {
+      _mm512_test_epi8_mask(index, _mm512_set1_epi8(0x10)), _mm512_test_epi8_mask(index, _mm512_set1_epi8(0x20)),
+      _mm512_test_epi8_mask(index, _mm512_set1_epi8(0x40)), _mm512_test_epi8_mask(index, _mm512_set1_epi8(-128))};
+  _mm512_storeu_si512(y, lookup_part<3>(table.part, low, bits));
 }

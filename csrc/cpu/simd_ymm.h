@@ -208,21 +208,27 @@ TORCHQ_INLINE Bytes max(Bytes a, Bytes b) { return {_mm256_max_epu8(a.v, b.v)}; 
 TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {_mm256_min_epu8(a.v, b.v)}; }
 TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {_mm256_xor_si256(a.v, b.v)}; }
 
-// A shuffle looks up 16 entries and gives 0 where an index has its top bit set: so for the indices of other parts of the
-// table, once 0x70 is added with saturation.
+// A shuffle looks up 16 entries by the low half of an index; the other half chooses among the sixteen results, bit by bit.
 constexpr int kTableBytes = 32;
 struct ByteTable {
   const uint8_t* bytes;
 };
 TORCHQ_INLINE ByteTable load_table(const uint8_t* p) { return {p}; }
-TORCHQ_INLINE void lookup_bytes(const ByteTable& table, const uint8_t* q, uint8_t* y) {
-  const __m256i part_size = _mm256_set1_epi8(16), others = _mm256_set1_epi8(0x70);
-  __m256i index = load_ymm(q), found = _mm256_setzero_si256();
-#pragma GCC unroll 16
-  for (int part = 0; part < 16; ++part, index = _mm256_sub_epi8(index, part_size)) {
-    const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table.bytes + 16 * part));
-    found = _mm256_or_si256(found,
-                            _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(entries), _mm256_adds_epu8(index, others)));
+template <int kBit>
+TORCHQ_INLINE __m256i lookup_part(const uint8_t* entries, __m256i low, const __m256i (&bits)[4]) {
+  if constexpr (kBit < 0) {
+    const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(entries));
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(sixteen), low);
+  } else {
+    const __m256i zero = lookup_part<kBit - 1>(entries, low, bits);
+    return _mm256_blendv_epi8(zero, lookup_part<kBit - 1>(entries + (16 << kBit), low, bits), bits[kBit]);
   }
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), found);
+}
+TORCHQ_INLINE void lookup_bytes(const ByteTable& table, const uint8_t* q, uint8_t* y) {
+  const __m256i index = load_ymm(q);
+  // Bits 4 to 7, each in the place of the highest, which is what a blend looks at.
+  const __m256i bits[4] = {_mm256_slli_epi16(index, 3), _mm256_slli_epi16(index, 2), _mm256_slli_epi16(index, 1),
+                           index};
+  const __m256i low = _mm256_and_si256(index, _mm256_set1_epi8(0x0f));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), lookup_part<3>(table.bytes, low, bits));
 }

@@ -152,6 +152,12 @@ EMULATED Vector blend(Mask mask, Vector a, Vector b) {
     if ((mask >> i & 1) != 0) x.lane[i] = y.lane[i];
   return vector_of<Vector>(x);
 }
+EMULATED __mmask64 test_epi8_mask(__m512i a, __m512i b) {
+  const auto x = lanes_of<uint8_t>(a), y = lanes_of<uint8_t>(b);
+  uint64_t mask = 0;
+  for (int i = 0; i < 64; ++i) mask |= static_cast<uint64_t>((x.lane[i] & y.lane[i]) != 0) << i;
+  return mask;
+}
 EMULATED bool compare(float x, float y, int predicate) {
   switch (predicate) {
     case _CMP_LT_OQ:
@@ -282,9 +288,7 @@ constexpr auto kGreater = [](auto x, auto y) { return x > y ? x : y; };
 #define _mm512_slli_epi32(a, count) (emulated_isa::slli_epi32(a, count))
 #define _mm512_mask_mov_epi32(a, mask, b) (emulated_isa::blend<int32_t>(mask, a, b))
 #define _mm512_xor_si512(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x ^ y)
-#define _mm512_or_si512(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x | y)
-#define _mm512_sub_epi8(a, b) TORCHQ_EMULATED_MAP(__m512i, uint8_t, a, b, x - y)
-#define _mm512_adds_epu8(a, b) TORCHQ_EMULATED_MAP(__m512i, uint8_t, a, b, emulated_isa::saturated<uint8_t>(x + y))
+#define _mm512_and_si512(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x& y)
 #define _mm512_adds_epi16(a, b) TORCHQ_EMULATED_MAP(__m512i, int16_t, a, b, emulated_isa::saturated<int16_t>(x + y))
 #define _mm512_min_epu8(a, b) (emulated_isa::map<__m512i, uint8_t>(a, b, emulated_isa::kLess))
 #define _mm512_max_epu8(a, b) (emulated_isa::map<__m512i, uint8_t>(a, b, emulated_isa::kGreater))
@@ -300,6 +304,10 @@ constexpr auto kGreater = [](auto x, auto y) { return x > y ? x : y; };
 #define _mm512_unpacklo_epi16(a, b) (emulated_isa::unpack<int16_t, false>(a, b))
 #define _mm512_unpackhi_epi16(a, b) (emulated_isa::unpack<int16_t, true>(a, b))
 #define _mm512_shuffle_epi8(a, index) (emulated_isa::shuffle_epi8(a, index))
+#define _mm512_mask_shuffle_epi8(a, mask, b, index) \
+  (emulated_isa::blend<int8_t>(mask, a, emulated_isa::shuffle_epi8(b, index)))
+#define _mm512_mask_blend_epi8(mask, a, b) (emulated_isa::blend<int8_t>(mask, a, b))
+#define _mm512_test_epi8_mask(a, b) (emulated_isa::test_epi8_mask(a, b))
 #define _mm512_permutexvar_epi32(index, a) (emulated_isa::permutexvar_epi32(index, a))
 
 #define TORCHQ_DPBUSD(sums, a, b) ((sums) = emulated_isa::dpbusd_epi32(sums, a, b))
