@@ -1,5 +1,5 @@
 # Everything runs in .venv, which the first target makes: the pinned CPU build of torch, torchq built from this tree,
-# and the tools. Nothing but Python 3.10+, g++ and make has to be there.
+# and the tools. Nothing but Python 3.10+, g++ 11+ and make has to be there.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv

@@ -26,7 +26,7 @@ def native() -> ctypes.CDLL:
 
 
 def level() -> int:
-    """The number of the CPU capability: the library's own, which is torchq's."""
+    """The CPU capability that kernels of ``native/`` run at: torchq's, as TORCHQ_CPU_CAPABILITY sets both."""
     return native().torchq_get_cpu_capability()
 
 

@@ -24,7 +24,7 @@ __attribute__((target("avx512f,avx512vnni"))) int64_t vpdpbusd(int64_t rounds) {
 }
 
 // That of AVX-VNNI.
-int64_t vpdpbusd_vex(int64_t rounds) {
+__attribute__((target("avx2"))) int64_t vpdpbusd_vex(int64_t rounds) {
   for (int64_t round = 0; round < rounds; ++round)
     __asm__ volatile(
         "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm0\n %{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm1\n"

@@ -9,4 +9,4 @@
 
 #define TORCHQ_DECLARE_KERNELS(Struct, family, isa) extern const Struct family##__##isa;
 #define TORCHQ_SELECT_KERNELS(family, isa) \
-  if (current >= Isa::isa) return family##__##isa;
+  if (current >= Isa::isa && runs(Isa::isa)) return family##__##isa;

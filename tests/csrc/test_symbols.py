@@ -1,8 +1,10 @@
 """What the compiler and the linker made of the sources: which instructions stand where, and what is exported."""
 
 import itertools
+import os
 import platform
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,41 @@ def test_vnni_levels_have_a_dot_product_each():
         if instruction.mnemonic == "vpdpbusd"
     }
     assert found == {("avx_vnni", True), ("avx512_vnni", False)}
+
+
+DOT_PRODUCTS = """
+#include <immintrin.h>
+#include "csrc/numerics.h"
+#include "csrc/cpu/target_region.h"
+TORCHQ_BEGIN_{region}
+#include "csrc/cpu/{file}"
+TORCHQ_END_{region}
+__attribute__((target("{features}"))) {vector} written({vector} sums, {vector} a, {vector} w) {{
+  TORCHQ_DPBUSD(sums, a, w);
+  return sums;
+}}
+__attribute__((target("{features}"))) {vector} compiled({vector} sums, {vector} a, {vector} w) {{
+  return {intrinsic}(sums, a, w);
+}}
+"""
+
+
+@x86_only
+@pytest.mark.parametrize(
+    ("region", "file", "features", "vector", "intrinsic"),
+    [
+        ("AVX_VNNI", "simd_avx_vnni.h", "avxvnni", "__m256i", "_mm256_dpbusd_avx_epi32"),
+        ("AVX512_VNNI", "simd_avx512.h", "avx512f,avx512vnni", "__m512i", "_mm512_dpbusd_epi32"),
+    ],
+)
+def test_dot_product_written_as_assembly_is_its_intrinsic(tmp_path, region, file, features, vector, intrinsic):
+    """Neither instruction runs on every machine that tests them."""
+    source = DOT_PRODUCTS.format(region=region, file=file, features=features, vector=vector, intrinsic=intrinsic)
+    (tmp_path / "dot.cpp").write_text(source)
+    compiler = [os.environ.get("CXX", "g++"), "-std=c++17", "-O1", "-w", f"-I{CPU.parents[1]}", "-S", "-o", "-"]
+    text = subprocess.run([*compiler, tmp_path / "dot.cpp"], capture_output=True, text=True, check=True).stdout
+    written, compiled = re.findall(r"vpdpbusd\s+(\S+, \S+, \S+)", text)
+    assert written.split() == compiled.split()
 
 
 @x86_only
@@ -174,17 +211,16 @@ def is_main(loop: list[Instruction]) -> bool:
     return not any(line.mnemonic in ("call", "movzbl", "vpmulld") for line in loop)
 
 
-def stack_accesses(level: str, function: str, instruction: str, products: int) -> list[str]:
-    """Those of the innermost loops of a function that multiply; where the level has no masks, of the main ones."""
+def stack_accesses(level: str, function: str, instruction: str, products: int, of=lambda loop: True) -> list[str]:
+    """Those of a function's innermost loops that multiply, and that ``of`` is true of."""
     pattern = re.compile(rf"_ZNK?6torchq{len(level)}{level}.*{function}")
     found = [body for name, body in functions().items() if pattern.match(name)]
     assert len(found) == 1
     (body,) = found
     # %rbp is a register like others unless the function keeps its frame there.
     stack = r"\(%rsp|\(%rbp" if any("mov    %rsp,%rbp" in line.text for line in body) else r"\(%rsp"
-    loops = [loop for loop in innermost_loops(body) if any(line.mnemonic == instruction for line in loop)]
-    if level != "avx512_vnni":
-        loops = [loop for loop in loops if is_main(loop)]
+    multiplying = [loop for loop in innermost_loops(body) if any(line.mnemonic == instruction for line in loop)]
+    loops = [loop for loop in multiplying if of(loop)]
     assert loops
     for loop in loops:
         assert sum(line.mnemonic == instruction for line in loop) % products == 0
@@ -201,5 +237,6 @@ def test_inner_loop_of_the_product_stays_off_the_stack(level, function, instruct
 @x86_only
 @pytest.mark.parametrize(("level", "function", "instruction", "products"), MANY_POINTERS, ids=str)
 def test_inner_loop_of_narrow_products_keeps_vectors_off_the_stack(level, function, instruction, products):
-    accesses = stack_accesses(level, function, instruction, products)
+    masks = level == "avx512_vnni"
+    accesses = stack_accesses(level, function, instruction, products, of=(lambda loop: True) if masks else is_main)
     assert [text for text in accesses if re.search(r"%[xyz]mm", text)] == []

@@ -189,7 +189,8 @@ TORCHQ_INLINE void run_groups(const DepthwiseArgs& args, const DepthwisePixels& 
   }
 }
 
-// All groups, block by block: a block's weights stay in the nearest cache.
+// All groups, block by block: a block's weights stay in the nearest cache. Not inlined: each number of pixels has
+// registers of its own.
 template <int kPixels>
 __attribute__((noinline)) void run_blocks(const DepthwiseArgs& args, const DepthwisePixels& pixels,
                                           const int32_t* block, const ByteRange& range, void* output) {
