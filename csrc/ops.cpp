@@ -39,8 +39,8 @@ STABLE_TORCH_LIBRARY(torchq, m) {
       "bool reduce_range, bool relu) -> Tensor");
 
   // uint8 or int8 [N, C, *spatial] * packed [O, C / groups, *kernel] -> uint8 or int8 [N, O, *spatial], channels
-  // innermost in memory, with 1 to 3 spatial dimensions. window: kernel_size, stride, padding, dilation and, transposed,
-  // output_padding, one after the other. One list, because each costs a call a microsecond.
+  // innermost in memory, with 1 to 3 spatial dimensions. window: kernel_size, stride, padding, dilation and,
+  // transposed, output_padding, one after the other. One list, because each costs a call a microsecond.
   m.def(
       "convolution(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, Tensor "
       "weight_scales, Tensor? bias, int[] window, bool transposed, float output_scale, int output_zero_point, "
@@ -50,8 +50,9 @@ STABLE_TORCH_LIBRARY(torchq, m) {
       "convolution_dequantize(Tensor input, float input_scale, int input_zero_point, Tensor packed_weight, Tensor "
       "weight_scales, Tensor? bias, int[] window, bool transposed, bool relu) -> Tensor");
 
-  // One layer and direction of an LSTM or GRU whose products are linear_dynamic's: float32 input [T, B, I], or [rows, I] with
-  // the rows of each step in batch_sizes; states [B, H] -> output and last states. hr: an LSTM's projection.
+  // One layer and direction of an LSTM or GRU whose products are linear_dynamic's: float32 input [T, B, I], or
+  // [rows, I] with the rows of each step in batch_sizes; states [B, H] -> output and last states. hr: an LSTM's
+  // projection.
   m.def(
       "lstm_dynamic(Tensor input, Tensor hidden, Tensor cell, Tensor packed_ih, Tensor scales_ih, Tensor? bias_ih, "
       "Tensor packed_hh, Tensor scales_hh, Tensor? bias_hh, Tensor? packed_hr, Tensor? scales_hr, int[] batch_sizes, "
@@ -61,8 +62,9 @@ STABLE_TORCH_LIBRARY(torchq, m) {
       "Tensor scales_hh, Tensor? bias_hh, int[] batch_sizes, bool reverse, bool per_token, bool reduce_range) -> "
       "(Tensor, Tensor)");
 
-  // A linear layer (no window) or a convolution, with bytes in and out, prepared for one scale and zero point of its input
-  // (cpu/layer.h), uint8 [bytes]; and run. Its arithmetic is linear's and convolution's, its call costs half of theirs.
+  // A linear layer (no window) or a convolution, with bytes in and out, prepared for one scale and zero point of its
+  // input (cpu/layer.h), uint8 [bytes]; and run. Its arithmetic is linear's and convolution's, its call costs half of
+  // theirs.
   m.def(
       "prepare_layer(Tensor packed_weight, Tensor weight_scales, Tensor? bias, int[] window, bool transposed, float "
       "input_scale, int input_zero_point, ScalarType input_dtype, float output_scale, int output_zero_point, "

@@ -46,8 +46,8 @@ class KernelRows {
     contiguous_ = header.kernel[2] == 1 || (phase.taps_are_neighbours() && image.pixel_bytes == image.k);
   }
 
-  // Points at windows inside the image, and copies the others. A row is read up to the next multiple of 4 bytes: what is
-  // too much meets weights of 0, but has to be within the input.
+  // Points at windows inside the image, and copies the others. A row is read up to the next multiple of 4 bytes: what
+  // is too much meets weights of 0, but has to be within the input.
   void point(int64_t first_row, const ConvPhase::Run& run, Chunk& chunk) const {
     const auto [begin, inside_end] = phase_.inside(run);
     const int64_t end = contiguous_ ? std::clamp(readable(run), begin, inside_end) : begin;

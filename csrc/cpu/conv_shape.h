@@ -9,8 +9,8 @@
 
 namespace torchq {
 
-// One spatial dimension. Its outputs are computed in phases: those of a convolution are one phase, those of a transposed
-// one with stride s are s, for outputs s apart see the same taps of the kernel.
+// One spatial dimension. Its outputs are computed in phases: those of a convolution are one phase, those of a
+// transposed one with stride s are s, for outputs s apart see the same taps of the kernel.
 struct ConvAxis {
   int64_t input, kernel, stride, padding, dilation, output;
   bool transposed;
@@ -29,8 +29,8 @@ struct ConvAxis {
   }
 };
 
-// The three axes of a window without an input. `window` holds kernel_size, stride, padding, dilation and, for a transposed
-// convolution, output_padding, each with as many numbers as there are spatial dimensions.
+// The three axes of a window without an input. `window` holds kernel_size, stride, padding, dilation and, for a
+// transposed convolution, output_padding, each with as many numbers as there are spatial dimensions.
 struct ConvWindow {
   ConvWindow(const int64_t* window, int64_t dims, bool transposed);
   ConvAxis axes[3];

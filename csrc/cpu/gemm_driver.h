@@ -41,9 +41,9 @@ struct Lines {
 // row_sums[m] = sum_k (A[m, k] - zero_point[m]) over the `depth` bytes of a row that are no padding.
 void sum_rows(const GemmKernels& kernels, const GemmArgs& args, int64_t depth, Chunk& chunk);
 
-// `args` describes all columns of one group, prepared; prepare(line, first, count, chunk) fills in chunk.pointers, and for float
-// results row_scales and row_zero_points, of rows first .. first + count of a line, and returns the element of the output
-// (and of the residual) where the first of them begins.
+// `args` describes all columns of one group, prepared; prepare(line, first, count, chunk) fills in chunk.pointers, and
+// for float results row_scales and row_zero_points, of rows first .. first + count of a line, and returns the element
+// of the output (and of the residual) where the first of them begins.
 template <typename Prepare>
 void run_gemm(GemmArgs args, const Lines& lines, int64_t depth, bool to_float, const Prepare& prepare) {
   const GemmKernels& kernels = gemm_kernels(current_isa());

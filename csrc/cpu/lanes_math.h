@@ -1,4 +1,4 @@
-// Floor 1, for every level. Functions of float lanes, the same bits at every level: polynomials in fma (docs/numerics.md).
+// Floor 1. Functions of float lanes, the same bits at every level: polynomials in fma (docs/numerics.md).
 #pragma once
 
 // e^x; x below -87 or above 88 counts as that. NaN stays.

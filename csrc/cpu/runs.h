@@ -6,8 +6,8 @@
 namespace torchq {
 
 // Calls visit(other data, offset in lead, length) for runs that cover `lead`, a dense tensor of bytes. `other` may have
-// any strides: it is read where it lies as far as its innermost run allows, as an operand expanded over the pixels of an
-// image does, and copied otherwise.
+// any strides: it is read where it lies as far as its innermost run allows, as an operand expanded over the pixels of
+// an image does, and copied otherwise.
 template <typename Visit>
 void for_each_common_run(const Tensor& lead, const Tensor& other, const Visit& visit) {
   struct Dim {

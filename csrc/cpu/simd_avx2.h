@@ -166,7 +166,7 @@ TORCHQ_INLINE GroupWeights load_group_weights(const int8_t* p, int part) {
   const __m256i w = load_ymm(p + 32 * part);
   return {even_words(w), odd_words(w)};
 }
-// A shuffle that brings byte kByte of quad kQuad, of each column's group, to the column as 16 bits; then byte kByte + 2.
+// A shuffle that brings bytes kByte and kByte + 2 of quad kQuad, of each column's group, to the column as 16 bits each.
 template <int kWidth, int kQuad, int kPart, int kByte>
 TORCHQ_INLINE __m256i group_words(__m256i x) {
   // The quad of the part's first columns, and of its last.

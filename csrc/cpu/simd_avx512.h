@@ -227,7 +227,7 @@ TORCHQ_INLINE Bytes max(Bytes a, Bytes b) { return {_mm512_max_epu8(a.v, b.v)}; 
 TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {_mm512_min_epu8(a.v, b.v)}; }
 TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {_mm512_xor_si512(a.v, b.v)}; }
 
-// A shuffle looks up 16 entries by the low half of an index; the other half chooses among the sixteen results, bit by bit.
+// A shuffle looks up 16 entries by the low half of an index; the other half chooses one of sixteen results, bit by bit.
 // (vpermi2b takes 128 entries at once, but not every CPU of this level has it.)
 constexpr int kTableBytes = 64;
 struct ByteTable {

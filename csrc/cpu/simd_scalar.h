@@ -24,8 +24,8 @@
 //   store_four          lanes first .. first + 3, n of them at most
 //   Group...            the columns of a panel in kGroupParts parts, which joined_parts joins
 //   load_channels       n <= 16 channels of a pixel, the rest 0, as u8
-//   multiply_add_group  acc[i] += quad kQuad of the group of kWidth (4, 8 or 16) channels that channel i is in, times w[i], for
-//                       the columns i of part kPart
+//   multiply_add_group  acc[i] += quad kQuad of the group of kWidth (4, 8 or 16) channels that channel i is in, times
+//                       w[i], for the columns i of part kPart
 //
 //   Bytes               kBytes lanes of uint8; a part reads or writes n of them, the rest is 0
 //   lookup_bytes        y[i] = table[q[i]] of kTableBytes bytes

@@ -208,7 +208,7 @@ TORCHQ_INLINE Bytes max(Bytes a, Bytes b) { return {_mm256_max_epu8(a.v, b.v)}; 
 TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {_mm256_min_epu8(a.v, b.v)}; }
 TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {_mm256_xor_si256(a.v, b.v)}; }
 
-// A shuffle looks up 16 entries by the low half of an index; the other half chooses among the sixteen results, bit by bit.
+// A shuffle looks up 16 entries by the low half of an index; the other half chooses one of sixteen results, bit by bit.
 constexpr int kTableBytes = 32;
 struct ByteTable {
   const uint8_t* bytes;

@@ -1,7 +1,7 @@
 // The AVX-512 intrinsics that csrc/cpu/simd_avx512.h calls, and the dot product of AVX-VNNI, for CPUs that have AVX2
-// only: `make emulate` compiles the kernels with this header in front of each file, so that both levels are tested there
-// too. The vector types are the compiler's own; what they mean is Intel's, lane by lane. An intrinsic that is missing
-// here does not compile: GCC refuses to inline the real one.
+// only: `make emulate` compiles the kernels with this header in front of each file, so that both levels are tested
+// there too. The vector types are the compiler's own; what they mean is Intel's, lane by lane. An intrinsic that is
+// missing here does not compile: GCC refuses to inline the real one.
 #pragma once
 
 #define TORCHQ_EMULATED_ISA

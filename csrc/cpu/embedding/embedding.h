@@ -8,8 +8,8 @@
 namespace torchq {
 
 struct EmbeddingKernels {
-  // sums[i] = fma(weight, fma(scale, float(q[i]), bias), sums[i]); q holds a byte per element, or two with four bits, the
-  // first one in the low half
+  // sums[i] = fma(weight, fma(scale, float(q[i]), bias), sums[i]); q holds a byte per element, or two with four bits,
+  // the first one in the low half
   void (*add_bytes)(const uint8_t* q, int64_t n, float scale, float bias, float weight, float* sums);
   void (*add_halves)(const uint8_t* q, int64_t n, float scale, float bias, float weight, float* sums);
 };

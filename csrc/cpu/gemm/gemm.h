@@ -9,8 +9,8 @@
 //   to_float    C[m, n] = fma(float(acc), s, bias[n])   with s = row_scales[m] * weight_scales[n]
 //
 // A comes as row pointers, one per row and tap: a plain matrix has one tap, a convolution one per kernel position or,
-// where channels are no multiple of 4, per kernel row, and no im2col copy is made. W comes packed (pack.h). The register
-// tile holds all of K, so that no int32 goes through memory.
+// where channels are no multiple of 4, per kernel row, and no im2col copy is made. W comes packed (pack.h). The
+// register tile holds all of K, so that no int32 goes through memory.
 #pragma once
 
 #include <cstdint>
@@ -36,9 +36,9 @@ struct GemmArgs {
   int64_t taps;
   int64_t tap_bytes;  // a multiple of 4
   bool signed_input;  // A holds int8, else uint8
-  // Grouped products: 4, 8 or 16, the channels of a group and its columns. Column n sees only the channels of its group, those
-  // from n / group_width * group_width on, and the pointers are to rows of channels for all columns. 0: every column sees
-  // the same bytes.
+  // Grouped products: 4, 8 or 16, the channels of a group and its columns. Column n sees only the channels of its
+  // group, those from n / group_width * group_width on, and the pointers are to rows of channels for all columns.
+  // 0: every column sees the same bytes.
   int64_t group_width;
   int64_t first_column;  // grouped: the channel of the row pointers' rows that column 0 begins with
 

@@ -1,7 +1,7 @@
 // Floor 1, for every level. Products of narrow groups, side by side in a panel; gemm.h says what is computed.
 //
-// A lane of the accumulator is a column: four channels of its group are brought to it (multiply_add_group), and meet four weights
-// of their own, as in a depthwise convolution. Activations are u8; int8 are flipped.
+// A lane of the accumulator is a column: four channels of its group are brought to it (multiply_add_group), and meet
+// four weights of their own, as in a depthwise convolution. Activations are u8; int8 are flipped.
 #pragma once
 
 #include "gemm_epilogue.h"
@@ -16,8 +16,8 @@ TORCHQ_INLINE void accumulate_quads(const Channels (&x)[kRows], const int8_t* we
   if constexpr (4 * (kQuad + 1) < kWidth) accumulate_quads<kRows, kWidth, kOfOnes, kPart, kQuad + 1>(x, weights, sums);
 }
 
-// The sums of kRows rows over a part of 16 columns: of the weights or, to take off their zero points, of the activations
-// alone.
+// The sums of kRows rows over a part of 16 columns: of the weights or, to take off their zero points, of the
+// activations alone.
 template <int kRows, int kWidth, bool kOfOnes, int kPart>
 TORCHQ_INLINE void accumulate_part(const GemmArgs& args, const int8_t* panel, int64_t row, int64_t column,
                                    int64_t columns, GroupSums (&sums)[kRows][kGroupParts]) {

@@ -2,11 +2,11 @@
 //
 // vpmaddubsw adds two products of bytes in 16 bits and saturates. Where the activations stay below 128 it cannot:
 // 2 * 127 * 128 < 32768; uint8 rows that do take gemm_body.h's way. For all others a tile's rows are widened to 16 bits
-// once, and vpmaddwd multiplies them by weights that are widened as they are loaded. Its sums of two products are exact,
-// -128 among the weights included, and a loop costs as much as the instructions that repair vpmaddubsw would.
+// once, and vpmaddwd multiplies them by weights that are widened as they are loaded. Its sums of two products are
+// exact, -128 among the weights included, and a loop costs as much as the instructions that repair vpmaddubsw would.
 //
-// The rows are the outer loop: the widened tile stays in the nearest cache while the weights stream past. Where a sum has
-// few products, it is made in an order that leaves less to do for each sum, and more for each weight (InPairs).
+// The rows are the outer loop: the widened tile stays in the nearest cache while the weights stream past. Where a sum
+// has few products, it is made in an order that leaves less to do for each sum, and more for each weight (InPairs).
 #pragma once
 
 #include "gemm_body.h"

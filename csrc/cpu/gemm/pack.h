@@ -12,8 +12,8 @@
 // A linear weight [N, K] has one group, one tap and k = K. A convolution weight [O, I/groups, *kernel] has
 // columns = O/groups per group, k = I/groups, and a tap per kernel position; its depth runs over kernel rows, which are
 // padded to four bytes, and within a row over taps, then k: as pixels lie in memory. A depthwise weight [O, 1, KH, KW]
-// is one group of O columns; three-wide kernel rows take four bytes each, others follow each other. Groups of 4, 8 or 16
-// channels to as many lie side by side in a panel.
+// is one group of O columns; three-wide kernel rows take four bytes each, others follow each other. Groups of 4, 8 or
+// 16 channels to as many lie side by side in a panel.
 #pragma once
 
 #include <cstdint>

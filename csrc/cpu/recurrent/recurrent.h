@@ -1,5 +1,5 @@
-// Floor 1. The gates of recurrent cells, in float32. Sums of the products with the input and with the hidden state come in
-// separate arrays.
+// Floor 1. The gates of recurrent cells, in float32. Sums of the products with the input and with the hidden state come
+// in separate arrays.
 #pragma once
 
 #include <cstdint>

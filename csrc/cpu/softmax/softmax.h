@@ -14,8 +14,8 @@ struct SoftmaxWeights {
 };
 
 struct SoftmaxKernels {
-  // y[i] = sat(rne(float(e[i]) * float(1 / (s * output_scale))) + zero_point), e[i] the weight of q[i] and s their exact
-  // sum; quotient in float64
+  // y[i] = sat(rne(float(e[i]) * float(1 / (s * output_scale))) + zero_point), e[i] the weight of q[i] and s their
+  // exact sum; quotient in float64
   void (*softmax)(const uint8_t* q, int64_t n, const SoftmaxWeights& weights, float output_scale, int32_t zero_point,
                   bool is_signed, uint8_t* y);
 };
