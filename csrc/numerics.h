@@ -16,6 +16,8 @@ namespace torchq {
 
 // Largest float below 2^31. A value is brought below it before it becomes an int32.
 constexpr float kInt32Ceiling = 2147483520.0f;
+// A bound for values that are known not to need that, computed in float32.
+constexpr float kFarBelowCeiling = 1073741824.0f;
 
 // Rounds half to even whatever the rounding mode of the thread. Floats of 2^23 and beyond are integers
 // already; doubles are rounded below that only.

@@ -120,7 +120,7 @@ Case gemm(const char* name, int64_t rows, int64_t columns, int64_t taps, int64_t
     const GemmKernels& kernels = gemm_kernels(level);
     if (g->prepared_for != static_cast<int>(level)) {
       g->parameters = Lines<PanelParameters>(round_up(g->args.columns, 16) / 16);
-      (to_float ? kernels.prepare_float : kernels.prepare_bytes)(g->args, g->parameters.data());
+      g->args.bounded = (to_float ? kernels.prepare_float : kernels.prepare_bytes)(g->args, g->parameters.data());
       g->args.parameters = g->parameters.data();
       g->scratch = Lines<uint8_t>(kernels.scratch_bytes(g->args.taps, g->args.tap_bytes));
       g->args.scratch = g->scratch.data();
@@ -182,7 +182,7 @@ Case depthwise(const char* name, int64_t channels, int64_t size, bool pairs) {
     const DepthwiseKernels& kernels = depthwise_kernels(level);
     if (d->prepared_for != static_cast<int>(level)) {
       d->prepared = Lines<uint8_t>(64 * kernels.prepared_lines(d->args));
-      kernels.prepare(d->args, d->prepared.data());
+      d->args.bounded = kernels.prepare(d->args, d->prepared.data());
       d->prepared_for = static_cast<int>(level);
     }
     const DepthwisePixels pixels = {groups, d->args.pairs, 1, d->pixels.data(),
@@ -257,6 +257,9 @@ std::vector<Case> make_cases() {
   }));
   cases.push_back(pass("elementwise", "prelu", kBytes, kBytes, [=](Isa level, uint8_t* y) {
     elementwise_kernels(level).prelu(operand(0.1f), kBytes, floats->data(), output, y);
+  }));
+  cases.push_back(pass("elementwise", "interleave", kBytes, kBytes / 3 * 3, [=](Isa level, uint8_t* y) {
+    elementwise_kernels(level).interleave(bytes->data(), kBytes / 3, kBytes / 3, y);
   }));
   const auto pixels = std::make_shared<std::vector<const uint8_t*>>();
   for (int64_t i = 0; i < 9; ++i) pixels->push_back(bytes->data() + i * 256);

@@ -22,6 +22,7 @@ DepthwiseArgs depthwise_args(const LayerHeader& header) {
   args.signed_input = header.signed_input != 0;
   args.relu = header.relu != 0;
   args.to_float = header.to_float != 0;
+  args.bounded = header.bounded != 0;
   args.output_scale = header.output_scale;
   args.output_zero_point = header.output_zero_point;
   args.signed_output = header.signed_output != 0;
@@ -59,7 +60,7 @@ class DepthwiseLines {
       const int64_t beyond = (width().input - 1 - last + width().padding) / width().stride + 1;
       inside_end_ = std::clamp(beyond, inside_, width().output);
     }
-    if (width().stride == 1 && args.channels < kernels.block && kernels.block % args.channels == 0)
+    if (width().stride == 1 && args.channels < kernels.least_block && kernels.block % args.channels == 0)
       together_ = kernels.block / args.channels;
     // What the kernel walks along is a line; beside the image it sees one pixel.
     const bool lines = height().padding > 0 || shape.axes[0].padding > 0 || width().transposed;
@@ -116,14 +117,14 @@ int64_t depthwise_lines(const LayerHeader& header) {
   return depthwise_kernels(static_cast<Isa>(header.level)).prepared_lines(depthwise_args(header));
 }
 
-void prepare_depthwise(const LayerHeader& header, const Weight& weight, void* prepared) {
+bool prepare_depthwise(const LayerHeader& header, const Weight& weight, void* prepared) {
   DepthwiseArgs args = depthwise_args(header);
   args.panels = weight.packed.panels(0);
   args.column_sums = weight.packed.column_sums(0);
   args.weight_zero_points = weight.packed.zero_points(0);
   args.weight_scales = weight.scales;
   args.bias = weight.bias;
-  depthwise_kernels(static_cast<Isa>(header.level)).prepare(args, prepared);
+  return depthwise_kernels(static_cast<Isa>(header.level)).prepare(args, prepared);
 }
 
 void run_depthwise(const ConvShape& shape, const Layer& layer, const PackedWeight& packed, const uint8_t* input,

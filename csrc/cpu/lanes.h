@@ -5,7 +5,14 @@ TORCHQ_INLINE I32 load_bytes(const uint8_t* q, int64_t n, bool is_signed) {
   return is_signed ? load_part(reinterpret_cast<const int8_t*>(q), n) : load_part(q, n);
 }
 
-// y = store(value(i, n) of 16 elements from i on, n of which are there) for all of them.
+// Whether (sum + bias) * scale, with sums of at most largest_sum, needs no below_ceiling.
+TORCHQ_INLINE bool far_below_ceiling(F32 largest_sum, F32 bias, F32 scale) {
+  const F32 largest = (largest_sum + max(bias, bias * set(-1.0f))) * scale;
+  return !any_nan(largest) && reduce_max(largest) <= kFarBelowCeiling;
+}
+
+// y = store(value(i, n) of 16 elements from i on, n of which are there) for all of them; the values are below the
+// ceiling.
 template <typename Value>
 TORCHQ_INLINE void store_values(int64_t n, const ByteRange& range, uint8_t* y, const Value& value) {
   int64_t i = 0;

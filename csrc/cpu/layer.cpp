@@ -24,9 +24,10 @@ std::vector<int64_t> taps_of_phase(const LayerHeader& header, int64_t phase) {
   return taps;
 }
 
-void prepare_columns(const LayerHeader& header, const Weight& weight, Line* to) {
+bool prepare_columns(const LayerHeader& header, const Weight& weight, Line* to) {
   const GemmKernels& kernels = gemm_kernels(static_cast<Isa>(header.level));
   std::vector<int32_t> column_sums;
+  bool bounded = true;
   for (int64_t phase = 0; phase < header.phases(); ++phase) {
     for (int64_t group = 0; group < header.packed.panel_groups(); ++group) {
       GemmArgs args = gemm_args(header, weight.packed, group);
@@ -43,10 +44,11 @@ void prepare_columns(const LayerHeader& header, const Weight& weight, Line* to) 
         args.column_sums = column_sums.data();
       }
       auto* parameters = reinterpret_cast<PanelParameters*>(to);
-      (header.to_float != 0 ? kernels.prepare_float : kernels.prepare_bytes)(args, parameters);
+      bounded &= (header.to_float != 0 ? kernels.prepare_float : kernels.prepare_bytes)(args, parameters);
       to += panel_lines(header.packed.group_panels());
     }
   }
+  return bounded;
 }
 
 }  // namespace
@@ -94,13 +96,11 @@ LayerHeader layer_header(const LayerArgs& args, const PackedHeader& packed, cons
 }
 
 void prepare_layer(const LayerHeader& header, const Weight& weight, Line* lines) {
-  std::memcpy(lines, &header, sizeof(header));
   Line* to = lines + lines_of(sizeof(header));
-  if (header.packed.depthwise()) {
-    prepare_depthwise(header, weight, to);
-  } else {
-    prepare_columns(header, weight, to);
-  }
+  LayerHeader laid_out = header;
+  laid_out.bounded =
+      header.packed.depthwise() ? prepare_depthwise(header, weight, to) : prepare_columns(header, weight, to);
+  std::memcpy(lines, &laid_out, sizeof(laid_out));
 }
 
 bool Layer::fits(const PackedWeight& packed, int64_t bytes) const {
@@ -125,6 +125,7 @@ GemmArgs gemm_args(const LayerHeader& header, const PackedWeight& packed, int64_
   args.panel_bytes = header.packed.panel_bytes();
   args.column_sums = packed.column_sums(group);
   args.weight_zero_points = packed.zero_points(group);
+  args.bounded = header.bounded != 0;
   args.input_scale = header.input_scale;
   args.input_zero_point = header.input_zero_point;
   args.signed_input = header.signed_input != 0;

@@ -23,6 +23,7 @@ struct LayerHeader {
   int32_t signed_input, signed_output, to_float, relu;
   float input_scale, output_scale;
   int32_t input_zero_point, output_zero_point;
+  int32_t bounded;  // GemmArgs::bounded, DepthwiseArgs::bounded; of a laid out layer only
 
   // Column sets: a transposed convolution has one for each phase of its outputs, where taps are read in place.
   int64_t phases() const;

@@ -125,7 +125,7 @@ Tensor matmul_cpu(const Tensor& a, double a_scale, int64_t a_zero_point, const T
       product.panels = reinterpret_cast<const int8_t*>(packed.panels.data());
       kernels.sum_columns(product, packed.column_sums.data());
       product.column_sums = packed.column_sums.data();
-      kernels.prepare_bytes(product, packed.parameters.data());
+      product.bounded = kernels.prepare_bytes(product, packed.parameters.data());
       product.parameters = packed.parameters.data();
       product.output = to + index * m * n;
       const uint8_t* rows = left.at(index);

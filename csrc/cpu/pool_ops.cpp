@@ -126,6 +126,48 @@ void check_window(const char* op, int64_t pixels) {
                pixels);
 }
 
+// The largest of a window is that of its columns: those of a whole line of windows are found first, and serve all of
+// them.
+Tensor max_of_lines(const Pool& pool) {
+  Tensor output = empty_output(pool);
+  const Axis(&axes)[3] = pool.axes;
+  const int64_t channels = pool.input.size(1), line_bytes = axes[2].input * channels;
+  const bool is_signed = pool.storage == Storage::s8;
+  const auto* from = data_of<uint8_t>(pool.input);
+  auto* to = output_of<uint8_t>(output);
+  const PoolKernels& kernels = pool_kernels(current_isa());
+  const int64_t lines = output.size(0) * axes[0].output * axes[1].output;
+  const int64_t work = std::max<int64_t>(1, pool.input.numel() / std::max<int64_t>(1, lines));
+  parallel_ranges(lines, std::max<int64_t>(1, kSerialElements / work), [&](int64_t begin, int64_t end) {
+    std::vector<uint8_t> columns(static_cast<size_t>(line_bytes));
+    std::vector<const uint8_t*> rows, pixels;
+    std::vector<size_t> ends;  // of the windows' pixels, which are the same for every line
+    for (int64_t x = 0; x < axes[2].output; ++x) {
+      const Span widths = span_of(axes[2], x);
+      for (int64_t k = widths.begin; k < widths.end; k += widths.step) pixels.push_back(columns.data() + k * channels);
+      ends.push_back(pixels.size());
+    }
+    for (int64_t line = begin; line < end; ++line) {
+      const Span planes = span_of(axes[0], line / axes[1].output % axes[0].output);
+      const Span heights = span_of(axes[1], line % axes[1].output);
+      const int64_t first = line / axes[1].output / axes[0].output * axes[0].input;
+      rows.clear();
+      for (int64_t i = planes.begin; i < planes.end; i += planes.step)
+        for (int64_t j = heights.begin; j < heights.end; j += heights.step)
+          rows.push_back(from + ((first + i) * axes[1].input + j) * line_bytes);
+      kernels.max_pool({rows.data(), static_cast<int64_t>(rows.size()), line_bytes, is_signed}, columns.data());
+      uint8_t* y = to + line * axes[2].output * channels;
+      size_t pixel = 0;
+      for (const size_t end_pixel : ends) {
+        kernels.max_pool({pixels.data() + pixel, static_cast<int64_t>(end_pixel - pixel), channels, is_signed}, y);
+        pixel = end_pixel;
+        y += channels;
+      }
+    }
+  });
+  return output;
+}
+
 Tensor max_pool_cpu(const Tensor& input, const std::vector<int64_t>& kernel_size, const std::vector<int64_t>& stride,
                     const std::vector<int64_t>& padding, const std::vector<int64_t>& dilation, bool ceil_mode) {
   constexpr const char* op = "max_pool";
@@ -139,9 +181,7 @@ Tensor max_pool_cpu(const Tensor& input, const std::vector<int64_t>& kernel_size
     axis = {axis.input, kernel_size[d], stride[d], padding[d], dilation[d], 0};
     find_output(op, ceil_mode, axis);
   }
-  const PoolKernels& kernels = pool_kernels(current_isa());
-  return for_each_window(pool, span_of,
-                         [&](const Window& window, const Spans&, uint8_t* to) { kernels.max_pool(window, to); });
+  return max_of_lines(pool);
 }
 
 Tensor avg_pool_cpu(const Tensor& input, int64_t zero_point, const std::vector<int64_t>& kernel_size,

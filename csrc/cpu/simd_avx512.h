@@ -75,47 +75,47 @@ TORCHQ_INLINE ByteRange byte_range(int32_t offset, int32_t lowest, bool is_signe
           _mm512_set1_epi8(static_cast<char>(is_signed ? lowest + 128 : lowest)),
           _mm512_set1_epi8(static_cast<char>(is_signed ? 0x80 : 0))};
 }
-TORCHQ_INLINE __m512i round_below_ceiling(F32 y) {
-  return _mm512_cvt_roundps_epi32(_mm512_min_ps(y.v, _mm512_set1_ps(kInt32Ceiling)),
-                                  _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+TORCHQ_INLINE F32 below_ceiling(F32 y) { return {_mm512_min_ps(y.v, _mm512_set1_ps(kInt32Ceiling))}; }
+// Two vectors to words.
+TORCHQ_INLINE __m512i narrow_to_words(F32 a, F32 b, const ByteRange& range) {
+  constexpr int kRound = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  const __m512i words =
+      _mm512_packs_epi32(_mm512_cvt_roundps_epi32(a.v, kRound), _mm512_cvt_roundps_epi32(b.v, kRound));
+  return _mm512_adds_epi16(words, range.offset);
 }
-// Four vectors to bytes. The packs work within 128-bit lanes: dword v of lane l holds lanes 4l .. 4l + 3 of vector v.
-TORCHQ_INLINE __m512i narrow_within_lanes(const F32 (&y)[4], const ByteRange& range) {
-  const __m512i low = _mm512_packs_epi32(round_below_ceiling(y[0]), round_below_ceiling(y[1]));
-  const __m512i high = _mm512_packs_epi32(round_below_ceiling(y[2]), round_below_ceiling(y[3]));
-  const __m512i bytes =
-      _mm512_packus_epi16(_mm512_adds_epi16(low, range.offset), _mm512_adds_epi16(high, range.offset));
-  return _mm512_xor_si512(_mm512_max_epu8(bytes, range.lowest), range.flip);
+// Up to four vectors to bytes. The packs work within 128-bit lanes: dword v of lane l holds lanes 4l .. 4l + 3 of
+// vector v, or of vector v - 2 where there are two.
+template <int kVectors>
+TORCHQ_INLINE __m512i narrow_within_lanes(const F32 (&y)[kVectors], const ByteRange& range) {
+  const __m512i low = narrow_to_words(y[0], y[kVectors == 1 ? 0 : 1], range);
+  const __m512i high = kVectors <= 2 ? low : narrow_to_words(y[2], y[kVectors - 1], range);
+  return _mm512_xor_si512(_mm512_max_epu8(_mm512_packus_epi16(low, high), range.lowest), range.flip);
 }
-TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[4], const ByteRange& range, int64_t n) {
-  __m512i bytes = narrow_within_lanes(y, range);
-  bytes = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
-  if (n >= 64) {
-    _mm512_storeu_si512(p, bytes);
-  } else {
-    _mm512_mask_storeu_epi8(p, (1ull << n) - 1, bytes);
-  }
+template <int kVectors>
+TORCHQ_INLINE __m512i narrow(const F32 (&y)[kVectors], const ByteRange& range) {
+  return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
+                                  narrow_within_lanes(y, range));
 }
-TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[1], const ByteRange& range, int64_t n) {
-  const __m256i words = _mm512_cvtsepi32_epi16(round_below_ceiling(y[0]));
-  const __m256i moved = _mm256_adds_epi16(words, _mm512_castsi512_si256(range.offset));
-  __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(moved), _mm256_extracti128_si256(moved, 1));
-  bytes = _mm_max_epu8(bytes, _mm512_castsi512_si128(range.lowest));
-  _mm_mask_storeu_epi8(p, lanes(n), _mm_xor_si128(bytes, _mm512_castsi512_si128(range.flip)));
+// A store under a mask takes a CPU several times as long as one without.
+TORCHQ_INLINE void store_sixteen(uint8_t* p, __m128i bytes, int64_t n) {
+  if (n >= 16) return _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+  _mm_mask_storeu_epi8(p, lanes(n), bytes);
 }
-
 template <int kVectors>
 TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[kVectors], const ByteRange& range, int64_t n) {
-#pragma GCC unroll 4
-  for (int i = 0; i < kVectors; ++i) {
-    const F32 one[1] = {y[i]};
-    store_bytes(p + 16 * i, one, range, n - 16 * i);
-  }
+  const __m512i bytes = narrow(y, range);
+  if (n < 16 * kVectors) return _mm512_mask_storeu_epi8(p, (1ull << n) - 1, bytes);
+  if constexpr (kVectors == 4) return _mm512_storeu_si512(p, bytes);
+  if constexpr (kVectors >= 2) _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(bytes));
+  constexpr int kLast = kVectors - 1;
+  if constexpr (kVectors != 2)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 16 * kLast), _mm512_extracti32x4_epi32(bytes, kLast));
 }
 TORCHQ_INLINE void store_two(uint8_t* p, uint8_t* q, F32 a, F32 b, const ByteRange& range, int64_t n, int64_t m) {
-  const F32 first[1] = {a}, second[1] = {b};
-  store_bytes(p, first, range, n);
-  store_bytes(q, second, range, m);
+  const F32 both[2] = {a, b};
+  const __m256i bytes = _mm512_castsi512_si256(narrow(both, range));
+  store_sixteen(p, _mm256_castsi256_si128(bytes), n);
+  store_sixteen(q, _mm256_extracti128_si256(bytes, 1), m);
 }
 
 // Not the intrinsic: for some shapes of the loop around it GCC 12 copies every accumulator at the back-edge, spills,
@@ -150,10 +150,7 @@ constexpr int quad_channel(int vector, int lane) { return 16 * (lane / 4) + 4 * 
 TORCHQ_INLINE __m512i load_pixel(const uint8_t* p, int64_t n) {
   return n >= 64 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi8((1ull << n) - 1, p);
 }
-TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
-                              I32 (&x)[kQuadVectors]) {
-  const __m512i a = load_pixel(pixels[0] + channel, n), b = load_pixel(pixels[1] + channel, n);
-  const __m512i c = load_pixel(pixels[2] + channel, n), d = load_pixel(pixels[3] + channel, n);
+TORCHQ_INLINE void interleave_pixels(__m512i a, __m512i b, __m512i c, __m512i d, bool flip, I32 (&x)[kQuadVectors]) {
   const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
   const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
   x[0].v = _mm512_unpacklo_epi16(ab_low, cd_low);
@@ -161,8 +158,16 @@ TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int
   x[2].v = _mm512_unpacklo_epi16(ab_high, cd_high);
   x[3].v = _mm512_unpackhi_epi16(ab_high, cd_high);
   if (!flip) return;
+  // Made where it is used: GCC would make it before the loop, and keep it on the stack.
+  int32_t four = static_cast<int32_t>(0x80808080u);
+  __asm__ volatile("" : "+r"(four));
 #pragma GCC unroll 4
-  for (int v = 0; v < kQuadVectors; ++v) x[v].v = _mm512_xor_si512(x[v].v, _mm512_set1_epi8(-128));
+  for (int v = 0; v < kQuadVectors; ++v) x[v].v = _mm512_xor_si512(x[v].v, _mm512_set1_epi32(four));
+}
+TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
+                              I32 (&x)[kQuadVectors]) {
+  interleave_pixels(load_pixel(pixels[0] + channel, n), load_pixel(pixels[1] + channel, n),
+                    load_pixel(pixels[2] + channel, n), load_pixel(pixels[3] + channel, n), flip, x);
 }
 constexpr int kQuadParts = 1;
 struct QuadWeights {
@@ -177,6 +182,22 @@ TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const B
   } else {
     _mm512_mask_storeu_epi8(p, (1ull << n) - 1, bytes);
   }
+}
+constexpr bool kQuadHalves = true;
+TORCHQ_INLINE __m512i load_pixel_halves(const uint8_t* p, int64_t step) {
+  const __m512i first = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return _mm512_inserti64x4(first, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + step)), 1);
+}
+TORCHQ_INLINE void load_quad_halves(const uint8_t* const* pixels, int64_t channel, int64_t step, bool flip,
+                                    I32 (&x)[kQuadVectors]) {
+  interleave_pixels(load_pixel_halves(pixels[0] + channel, step), load_pixel_halves(pixels[1] + channel, step),
+                    load_pixel_halves(pixels[2] + channel, step), load_pixel_halves(pixels[3] + channel, step), flip,
+                    x);
+}
+TORCHQ_INLINE void store_quad_halves(uint8_t* p, uint8_t* q, const F32 (&y)[kQuadVectors], const ByteRange& range) {
+  const __m512i bytes = narrow_within_lanes(y, range);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), _mm512_extracti64x4_epi64(bytes, 1));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(bytes));
 }
 // Lanes first .. first + 3, as far as n goes.
 TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
@@ -226,6 +247,8 @@ TORCHQ_INLINE void store_block(uint8_t* p, Bytes x, int64_t n) {
 TORCHQ_INLINE Bytes max(Bytes a, Bytes b) { return {_mm512_max_epu8(a.v, b.v)}; }
 TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {_mm512_min_epu8(a.v, b.v)}; }
 TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {_mm512_xor_si512(a.v, b.v)}; }
+
+#include "simd_xmm.h"
 
 // A shuffle looks up 16 entries by the low half of an index; the other half chooses one of sixteen results, bit by bit.
 // (vpermi2b takes 128 entries at once, but not every CPU of this level has it.)

@@ -117,6 +117,7 @@ TORCHQ_INLINE ByteRange byte_range(int32_t offset, int32_t lowest, bool is_signe
           vdupq_n_u8(static_cast<uint8_t>(is_signed ? lowest + 128 : lowest)),
           vdupq_n_u8(static_cast<uint8_t>(is_signed ? 0x80 : 0))};
 }
+TORCHQ_INLINE F32 below_ceiling(F32 y) { return y; }  // store_bytes saturates
 TORCHQ_INLINE int16x8_t round_to_words(float32x4_t low, float32x4_t high, int16x8_t offset) {
   const int16x4_t words = vqmovn_s32(round_half_saturated(low));
   return vqaddq_s16(vqmovn_high_s32(words, round_half_saturated(high)), offset);
@@ -214,6 +215,9 @@ TORCHQ_INLINE void multiply_add_quads(I32& acc, I32 x, const QuadWeights& w) {
 TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
   store_bytes(p, y, range, n);
 }
+constexpr bool kQuadHalves = false;
+TORCHQ_INLINE void load_quad_halves(const uint8_t* const*, int64_t, int64_t, bool, I32 (&)[kQuadVectors]) {}
+TORCHQ_INLINE void store_quad_halves(uint8_t*, uint8_t*, const F32 (&)[kQuadVectors], const ByteRange&) {}
 TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
   float lane[16];
   store(lane, x);
@@ -265,6 +269,11 @@ TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {vminq_u8(a.v, b.v)}; }
 TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {veorq_u8(a.v, b.v)}; }
 
 // A lookup of 64 entries; vqtbx leaves bytes whose index is beyond them.
+constexpr int kPixels = 16;
+TORCHQ_INLINE void store_pixels(uint8_t* p, const uint8_t* a, const uint8_t* b, const uint8_t* c) {
+  vst3q_u8(p, {{vld1q_u8(a), vld1q_u8(b), vld1q_u8(c)}});
+}
+
 constexpr int kTableBytes = 16;
 struct ByteTable {
   uint8x16x4_t part[4];

@@ -7,7 +7,8 @@
 //   round_to_i32        numerics.h's round_to_int32
 //   power_of_two        2^n for n in [-126, 127]
 //   select_less         a < b ? x : y
-//   store_bytes         the first n of 16 * kVectors lanes: max(sat(rne(y) + offset), lowest), NaN as the top value
+//   below_ceiling       what store_bytes takes: y below 2^31 as it is, anything else, NaN too, as kInt32Ceiling
+//   store_bytes         the first n of 16 * kVectors lanes: max(sat(rne(y) + offset), lowest)
 //   store_two           the first n lanes of a as store_bytes does, and the first m of b
 //   Dot                 acc[j] += sum of 4 activation bytes times weight bytes 4j .. 4j + 3
 //   kTileRows, kTilePanels   the register tile of the GEMM body: rows, and panels of 16 columns
@@ -21,6 +22,8 @@
 //   quad_part           part kQuadParts of four weights, which multiply_add_quads takes them in
 //   multiply_add_quads  acc[l] += sum of 4 u8 times 4 s8, exact for every value
 //   store_quads         store_bytes of lanes in that order, n channels
+//   kQuadHalves         whether these are there: half as many channels, all of them, of four pixels and, in the upper
+//                       half, of the pixels `step` bytes further on; they are stored at p and, before that, at q
 //   store_four          lanes first .. first + 3, n of them at most
 //   Group...            the columns of a panel in kGroupParts parts, which joined_parts joins
 //   load_channels       n <= 16 channels of a pixel, the rest 0, as u8
@@ -28,6 +31,7 @@
 //                       w[i], for the columns i of part kPart
 //
 //   Bytes               kBytes lanes of uint8; a part reads or writes n of them, the rest is 0
+//   store_pixels        kPixels bytes of three planes, beside each other
 //   lookup_bytes        y[i] = table[q[i]] of kTableBytes bytes
 
 struct F32 {
@@ -123,6 +127,7 @@ struct ByteRange {
 TORCHQ_INLINE ByteRange byte_range(int32_t offset, int32_t lowest, bool is_signed) {
   return {offset, lowest, is_signed ? 127 : 255};
 }
+TORCHQ_INLINE F32 below_ceiling(const F32& y) { return y; }  // store_bytes saturates
 template <int kVectors>
 TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[kVectors], const ByteRange& range, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
@@ -190,6 +195,9 @@ TORCHQ_INLINE void multiply_add_quads(I32& acc, const I32& x, const QuadWeights&
 TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
   store_bytes(p, y, range, n < 16 ? n : 16);
 }
+constexpr bool kQuadHalves = false;
+TORCHQ_INLINE void load_quad_halves(const uint8_t* const*, int64_t, int64_t, bool, I32 (&)[kQuadVectors]) {}
+TORCHQ_INLINE void store_quad_halves(uint8_t*, uint8_t*, const F32 (&)[kQuadVectors], const ByteRange&) {}
 TORCHQ_INLINE void store_four(float* p, const F32& x, int first, int64_t n) {
   for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = x.v[first + i];
 }
@@ -232,6 +240,11 @@ TORCHQ_INLINE Bytes max(const Bytes& a, const Bytes& b) { TORCHQ_EACH_LANE(Bytes
 TORCHQ_INLINE Bytes min(const Bytes& a, const Bytes& b) { TORCHQ_EACH_LANE(Bytes, a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
 TORCHQ_INLINE Bytes operator^(const Bytes& a, const Bytes& b) {
   TORCHQ_EACH_LANE(Bytes, static_cast<uint8_t>(a.v[i] ^ b.v[i]));
+}
+
+constexpr int kPixels = 1;
+TORCHQ_INLINE void store_pixels(uint8_t* p, const uint8_t* a, const uint8_t* b, const uint8_t* c) {
+  p[0] = *a, p[1] = *b, p[2] = *c;
 }
 
 constexpr int kTableBytes = 1;

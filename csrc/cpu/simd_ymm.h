@@ -110,12 +110,14 @@ TORCHQ_INLINE ByteRange byte_range(int32_t offset, int32_t lowest, bool is_signe
           _mm256_set1_epi8(static_cast<char>(is_signed ? lowest + 128 : lowest)),
           _mm256_set1_epi8(static_cast<char>(is_signed ? 0x80 : 0))};
 }
+TORCHQ_INLINE F32 below_ceiling(F32 y) {
+  const __m256 ceiling = _mm256_set1_ps(kInt32Ceiling);
+  return {_mm256_min_ps(y.lo, ceiling), _mm256_min_ps(y.hi, ceiling)};
+}
 // Two vectors to bytes. The packs work within 128-bit lanes: dwords of the result are lanes 0-3 and 8-11 of a, the same
 // of b, then 4-7 and 12-15 of a, and of b.
 TORCHQ_INLINE __m256i narrow_to_words(F32 y, const ByteRange& range) {
-  const __m256 ceiling = _mm256_set1_ps(kInt32Ceiling);
-  const __m256i low = round_half(_mm256_min_ps(y.lo, ceiling)), high = round_half(_mm256_min_ps(y.hi, ceiling));
-  return _mm256_adds_epi16(_mm256_packs_epi32(low, high), range.offset);
+  return _mm256_adds_epi16(_mm256_packs_epi32(round_half(y.lo), round_half(y.hi)), range.offset);
 }
 TORCHQ_INLINE __m256i narrow_within_lanes(F32 a, F32 b, const ByteRange& range) {
   const __m256i bytes = _mm256_packus_epi16(narrow_to_words(a, range), narrow_to_words(b, range));
@@ -156,23 +158,41 @@ TORCHQ_INLINE __m256i load_pixel(const uint8_t* p, int64_t n) {
   for (int64_t i = 0; i < n; ++i) buffer[i] = p[i];
   return load_ymm(buffer);
 }
-TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
-                              I32 (&x)[kQuadVectors]) {
+TORCHQ_INLINE void interleave_pixels(__m256i a, __m256i b, __m256i c, __m256i d, bool flip, I32 (&x)[kQuadVectors]) {
   const __m256i mask = _mm256_set1_epi8(static_cast<char>(flip ? 0x80 : 0));
-  const __m256i a = _mm256_xor_si256(load_pixel(pixels[0] + channel, n), mask);
-  const __m256i b = _mm256_xor_si256(load_pixel(pixels[1] + channel, n), mask);
-  const __m256i c = _mm256_xor_si256(load_pixel(pixels[2] + channel, n), mask);
-  const __m256i d = _mm256_xor_si256(load_pixel(pixels[3] + channel, n), mask);
+  a = _mm256_xor_si256(a, mask), b = _mm256_xor_si256(b, mask);
+  c = _mm256_xor_si256(c, mask), d = _mm256_xor_si256(d, mask);
   const __m256i ab_low = _mm256_unpacklo_epi8(a, b), ab_high = _mm256_unpackhi_epi8(a, b);
   const __m256i cd_low = _mm256_unpacklo_epi8(c, d), cd_high = _mm256_unpackhi_epi8(c, d);
   x[0] = {_mm256_unpacklo_epi16(ab_low, cd_low), _mm256_unpackhi_epi16(ab_low, cd_low)};
   x[1] = {_mm256_unpacklo_epi16(ab_high, cd_high), _mm256_unpackhi_epi16(ab_high, cd_high)};
+}
+TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
+                              I32 (&x)[kQuadVectors]) {
+  interleave_pixels(load_pixel(pixels[0] + channel, n), load_pixel(pixels[1] + channel, n),
+                    load_pixel(pixels[2] + channel, n), load_pixel(pixels[3] + channel, n), flip, x);
 }
 TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
   const __m256i bytes = narrow_within_lanes(y[0], y[1], range);
   uint8_t buffer[32];
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(n >= 32 ? p : buffer), bytes);
   for (int64_t i = 0; n < 32 && i < n; ++i) p[i] = buffer[i];
+}
+constexpr bool kQuadHalves = true;
+TORCHQ_INLINE __m256i load_pixel_halves(const uint8_t* p, int64_t step) {
+  const __m256i first = _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return _mm256_inserti128_si256(first, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + step)), 1);
+}
+TORCHQ_INLINE void load_quad_halves(const uint8_t* const* pixels, int64_t channel, int64_t step, bool flip,
+                                    I32 (&x)[kQuadVectors]) {
+  interleave_pixels(load_pixel_halves(pixels[0] + channel, step), load_pixel_halves(pixels[1] + channel, step),
+                    load_pixel_halves(pixels[2] + channel, step), load_pixel_halves(pixels[3] + channel, step), flip,
+                    x);
+}
+TORCHQ_INLINE void store_quad_halves(uint8_t* p, uint8_t* q, const F32 (&y)[kQuadVectors], const ByteRange& range) {
+  const __m256i bytes = narrow_within_lanes(y[0], y[1], range);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(q), _mm256_extracti128_si256(bytes, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(bytes));
 }
 TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
   float lane[16];
@@ -209,6 +229,8 @@ TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {_mm256_min_epu8(a.v, b.v)}; 
 TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {_mm256_xor_si256(a.v, b.v)}; }
 
 // A shuffle looks up 16 entries by the low half of an index; the other half chooses one of sixteen results, bit by bit.
+#include "simd_xmm.h"
+
 constexpr int kTableBytes = 32;
 struct ByteTable {
   const uint8_t* bytes;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "elementwise/elementwise.h"
+
 namespace torchq {
 
 std::vector<int64_t> dense_order(const Tensor& tensor) {
@@ -50,17 +52,6 @@ bool is_channels_last(const Tensor& tensor) {
   return matches;
 }
 
-namespace {
-
-// Pixels begin .. end of three planes, beside each other.
-void interleave(const uint8_t* __restrict planes, int64_t size, int64_t begin, int64_t end,
-                uint8_t* __restrict pixels) {
-  for (int64_t i = begin; i < end; ++i)
-    for (int plane = 0; plane < 3; ++plane) pixels[i * 3 + plane] = planes[plane * size + i];
-}
-
-}  // namespace
-
 Tensor channels_last(const Tensor& tensor) {
   if (tensor.numel() == 0 || is_channels_last(tensor)) return tensor;
   Tensor copy = empty_channels_last(tensor.sizes(), tensor.scalar_type());
@@ -68,8 +59,10 @@ Tensor channels_last(const Tensor& tensor) {
   if (tensor.element_size() == 1 && tensor.is_contiguous() && tensor.size(1) == 3) {
     const int64_t size = tensor.numel() / tensor.size(0) / 3;
     for (int64_t n = 0; n < tensor.size(0); ++n) {
+      const auto* planes = data_of<uint8_t>(tensor) + n * 3 * size;
+      auto* pixels = output_of<uint8_t>(copy) + n * 3 * size;
       parallel_ranges(size, kSerialElements, [&](int64_t begin, int64_t end) {
-        interleave(data_of<uint8_t>(tensor) + n * 3 * size, size, begin, end, output_of<uint8_t>(copy) + n * 3 * size);
+        elementwise_kernels(current_isa()).interleave(planes + begin, size, end - begin, pixels + 3 * begin);
       });
     }
   } else {

@@ -94,12 +94,11 @@ EMULATED __m512i widen(__m128i a) {
   for (int i = 0; i < 16; ++i) z.lane[i] = x.lane[i];
   return vector_of<__m512i>(z);
 }
-template <typename To, bool kSaturate, typename Result>
-EMULATED Result narrow(__m512i a) {
+EMULATED __m128i low_bytes(__m512i a) {
   const auto x = lanes_of<int32_t>(a);
-  Lanes<To, 16> z;
-  for (int i = 0; i < 16; ++i) z.lane[i] = static_cast<To>(kSaturate ? saturated<To>(x.lane[i]) : x.lane[i]);
-  return vector_of<Result>(z);
+  Lanes<int8_t, 16> z;
+  for (int i = 0; i < 16; ++i) z.lane[i] = static_cast<int8_t>(x.lane[i]);
+  return vector_of<__m128i>(z);
 }
 // Within each 128 bits: the elements of a, then those of b, saturated to half their size.
 template <typename From, typename To>
@@ -211,6 +210,17 @@ EMULATED To cast(From a) {
   std::memcpy(&z, &a, sizeof z < sizeof a ? sizeof z : sizeof a);
   return z;
 }
+template <typename Part>
+EMULATED Part extract(__m512i a, int part) {
+  Part z;
+  std::memcpy(&z, reinterpret_cast<const char*>(&a) + part * static_cast<int>(sizeof z), sizeof z);
+  return z;
+}
+template <typename Part>
+EMULATED __m512i insert(__m512i a, Part b, int part) {
+  std::memcpy(reinterpret_cast<char*>(&a) + part * static_cast<int>(sizeof b), &b, sizeof b);
+  return a;
+}
 EMULATED __m512i broadcast_i32x4(__m128i a) {
   const auto x = lanes_of<int32_t>(a);
   Lanes<int32_t, 16> z;
@@ -265,6 +275,13 @@ constexpr auto kGreater = [](auto x, auto y) { return x > y ? x : y; };
 #define _mm512_castsi512_si256(a) (emulated_isa::cast<__m256i>(a))
 #define _mm512_castsi512_si128(a) (emulated_isa::cast<__m128i>(a))
 #define _mm512_castsi128_si512(a) (emulated_isa::cast<__m512i>(a))
+#define _mm512_castsi256_si512(a) (emulated_isa::cast<__m512i>(a))
+#undef _mm512_extracti32x4_epi32
+#define _mm512_extracti32x4_epi32(a, part) (emulated_isa::extract<__m128i>(a, part))
+#undef _mm512_extracti64x4_epi64
+#define _mm512_extracti64x4_epi64(a, part) (emulated_isa::extract<__m256i>(a, part))
+#undef _mm512_inserti64x4
+#define _mm512_inserti64x4(a, b, part) (emulated_isa::insert(a, b, part))
 #define _mm512_broadcast_i32x4(a) (emulated_isa::broadcast_i32x4(a))
 
 #define _mm512_add_ps(a, b) TORCHQ_EMULATED_MAP(__m512, float, a, b, x + y)
@@ -295,8 +312,7 @@ constexpr auto kGreater = [](auto x, auto y) { return x > y ? x : y; };
 
 #define _mm512_cvtepu8_epi32(a) (emulated_isa::widen<uint8_t>(a))
 #define _mm512_cvtepi8_epi32(a) (emulated_isa::widen<int8_t>(a))
-#define _mm512_cvtepi32_epi8(a) (emulated_isa::narrow<int8_t, false, __m128i>(a))
-#define _mm512_cvtsepi32_epi16(a) (emulated_isa::narrow<int16_t, true, __m256i>(a))
+#define _mm512_cvtepi32_epi8(a) (emulated_isa::low_bytes(a))
 #define _mm512_packs_epi32(a, b) (emulated_isa::pack<int32_t, int16_t>(a, b))
 #define _mm512_packus_epi16(a, b) (emulated_isa::pack<int16_t, uint8_t>(a, b))
 #define _mm512_unpacklo_epi8(a, b) (emulated_isa::unpack<int8_t, false>(a, b))

@@ -195,8 +195,9 @@ LOOPS = [
 # Loops that read more pointers than there are registers for. Products: of the registers of a block, or of a part of
 # sixteen columns.
 MANY_POINTERS = [
-    (level, f"run_blocks.*Li{pixels}E", "vpdpbusd", 4 * pixels)
+    (level, f"run_{kind}_block.*Li{pixels}E", "vpdpbusd", 4 * pixels)
     for level in ("avx512_vnni", "avx_vnni")
+    for kind in ("whole", "half")
     for pixels in (1, 2)  # depthwise
 ] + [
     (level, f"GroupedTiles.*ToBytes.*Li{width}E.*clILi{rows}E", "vpdpbusd", rows * width // 4)

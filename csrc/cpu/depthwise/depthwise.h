@@ -37,6 +37,7 @@ struct DepthwiseArgs {
   bool relu;
 
   bool to_float;  // else to bytes, with these
+  bool bounded;   // what `prepare` returned
   float output_scale;
   int32_t output_zero_point;
   bool signed_output;
@@ -54,11 +55,13 @@ struct DepthwisePixels {
 };
 
 struct DepthwiseKernels {
-  int64_t block;  // channels
+  int64_t block;        // channels
+  int64_t least_block;  // fewer of them leave lanes unused, unless pixels are taken together
   // How many 64-byte lines `prepare` fills.
   int64_t (*prepared_lines)(const DepthwiseArgs& args);
-  // Lays out weights and parameters as this level reads them, once per call of the operator.
-  void (*prepare)(const DepthwiseArgs& args, void* prepared);
+  // Lays out weights and parameters as this level reads them, once per call of the operator. Returns whether no result
+  // can come near 2^31 before it is rounded to bytes.
+  bool (*prepare)(const DepthwiseArgs& args, void* prepared);
   // All channels of the groups' outputs, bytes or floats: [outputs][channels].
   void (*run)(const DepthwiseArgs& args, const void* prepared, const DepthwisePixels& pixels, void* output);
 };

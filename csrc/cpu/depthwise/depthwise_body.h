@@ -1,10 +1,14 @@
 // Floor 1, for every level. depthwise.h says what is computed.
 //
-// Channels go in blocks of 16 * kQuadVectors. Interleaving leaves a block's channels in an order of the
+// Channels go in blocks of 16 * kQuadVectors, or, where these would compute many channels twice, in blocks of half as
+// many that hold two groups of pixels. Interleaving leaves a block's channels in an order of the
 // level's own (quad_channel); `prepare` puts weights and parameters into that order, and store_quads undoes
 // it on the way out. Activations are u8 in the loop; s8 ones are flipped, and their zero point moves along by 128.
+#pragma once
 
-constexpr int64_t kBlock = 16 * kQuadVectors;
+#include "../lanes.h"
+
+constexpr int64_t kBlock = 16 * kQuadVectors, kHalf = kBlock / 2;
 
 // A prepared block: start, bias, scale, zero points, then the weights of each quad, for the first pixel and,
 // of pairs, the second; kQuadVectors vectors each, of weights kQuadParts times as many.
@@ -12,14 +16,44 @@ TORCHQ_INLINE int64_t block_vectors(const DepthwiseArgs& args) {
   return kQuadVectors * (4 + args.quads * kQuadParts * (args.pairs ? 2 : 1));
 }
 
+// Where a block begins, and how many channels it has. The last one is no smaller than the others if there are enough
+// channels: some of them are then computed twice.
+struct ChannelBlock {
+  int64_t start, width;
+};
+TORCHQ_INLINE ChannelBlock channel_block(int64_t channels, int64_t channel) {
+  const int64_t left = channels - channel;
+  int64_t width = channels;
+  if (channels >= kBlock && !(kQuadHalves && left <= kHalf)) {
+    width = kBlock;
+  } else if (kQuadHalves && channels >= kHalf) {
+    width = kHalf;
+  }
+  return {left < width ? channels - width : channel, width};
+}
+
+// Calls visit(ChannelBlock) for all blocks, in order.
+template <typename Visit>
+TORCHQ_INLINE void for_each_block(int64_t channels, const Visit& visit) {
+  for (int64_t channel = 0; channel < channels;) {
+    const ChannelBlock block = channel_block(channels, channel);
+    visit(block);
+    channel = block.start + block.width;
+  }
+}
+
 int64_t prepared_lines(const DepthwiseArgs& args) {
-  return (args.channels + kBlock - 1) / kBlock * block_vectors(args);
+  int64_t lines = 0;
+  for_each_block(args.channels, [&](ChannelBlock) { lines += block_vectors(args); });
+  return lines;
 }
 
 // Start, bias, scale and zero points of a block's channels, kBlock each, in order.
-TORCHQ_INLINE void prepare_parameters(const DepthwiseArgs& args, int64_t first, int32_t* ordered) {
+TORCHQ_INLINE bool prepare_parameters(const DepthwiseArgs& args, int64_t first, int32_t* ordered) {
   auto* values = reinterpret_cast<float*>(ordered);
   const I32 zero_point = set(args.input_zero_point + (args.signed_input ? 128 : 0));
+  const F32 largest_sum = set(255.0f * 255.0f * static_cast<float>(args.taps));
+  bool bounded = true;
   for (int64_t i = 0; i < kBlock && first + i < args.channels; i += 16) {
     const int64_t channel = first + i;
     const int64_t part = args.channels - channel < 16 ? args.channels - channel : 16;
@@ -33,23 +67,21 @@ TORCHQ_INLINE void prepare_parameters(const DepthwiseArgs& args, int64_t first, 
     store_part(values + kBlock + i, args.to_float ? bias : bias / s, part);
     store_part(values + 2 * kBlock + i, args.to_float ? s : s / set(args.output_scale), part);
     store_part(ordered + 3 * kBlock + i, weight_zero, part);
+    bounded &=
+        far_below_ceiling(largest_sum, load_part(values + kBlock + i, part), load_part(values + 2 * kBlock + i, part));
   }
+  return bounded;
 }
 
-// Where a block begins. The last one is whole if there are enough channels: some of them are then computed twice.
-TORCHQ_INLINE int64_t block_start(const DepthwiseArgs& args, int64_t block) {
-  const int64_t start = block * kBlock, last = args.channels - kBlock;
-  return start <= last || last < 0 ? start : last;
-}
-
-void prepare(const DepthwiseArgs& args, void* prepared) {
+bool prepare(const DepthwiseArgs& args, void* prepared) {
+  bool bounded = true;
   auto* block = static_cast<int32_t*>(prepared);
-  // Channels that fill a part of a block are repeated, for pixels taken together.
-  const int64_t distinct = kBlock % args.channels == 0 ? args.channels : kBlock;
-  for (int64_t i = 0; i * kBlock < args.channels; ++i, block += block_vectors(args) * 16) {
-    const int64_t first = block_start(args, i);
+  for_each_block(args.channels, [&](ChannelBlock channels) {
+    const int64_t first = channels.start;
+    // Channels that fill a part of a block are repeated, for several pixels in it.
+    const int64_t distinct = kBlock % channels.width == 0 ? channels.width : kBlock;
     int32_t ordered[4 * kBlock] = {};
-    prepare_parameters(args, first, ordered);
+    bounded &= prepare_parameters(args, first, ordered);
     for (int slot = 0; slot < kBlock; ++slot) {
       const int64_t place = quad_channel(slot / 16, slot % 16) % distinct, channel = first + place;
       for (int field = 0; field < 4; ++field) block[field * kBlock + slot] = ordered[field * kBlock + place];
@@ -62,7 +94,9 @@ void prepare(const DepthwiseArgs& args, void* prepared) {
           for (int part = 0; part < kQuadParts; ++part, weights += kBlock) *weights = quad_part(four, part);
       }
     }
-  }
+    block += block_vectors(args) * 16;
+  });
+  return bounded;
 }
 
 TORCHQ_INLINE QuadWeights load_quad_weights(const int32_t* weights, int vector) {
@@ -79,44 +113,88 @@ TORCHQ_INLINE QuadWeights set_quad_weights(uint32_t four) {
   return w;
 }
 
-// The interleaved pixels of a quad, of kGroups groups from `group` on.
-template <int kGroups>
-TORCHQ_INLINE void load_groups(const DepthwiseArgs& args, const DepthwisePixels& pixels, int64_t group, int64_t quad,
-                               int64_t channel, int64_t part, I32 (&x)[kGroups][kQuadVectors]) {
-#pragma GCC unroll 2
-  for (int g = 0; g < kGroups; ++g)
-    load_quads(pixels.pixels + 4 * quad, channel + (group + g) * pixels.step, part, args.signed_input, x[g]);
+// Where a block's bytes come from and its outputs go.
+struct Place {
+  int64_t pixel;    // the first group's channels, in bytes from a pointer's
+  int64_t step;     // from there to the next group's
+  int64_t element;  // of the first group's first output
+  int64_t stride;   // from there to the next one's
+};
+TORCHQ_INLINE Place place_of(int64_t channels, const DepthwisePixels& pixels, int64_t group, int64_t channel,
+                             int64_t outputs) {
+  return {channel + group * pixels.step, pixels.step, group * outputs * channels + channel, channels};
 }
 
-// kPixels outputs of each group. The groups share what is loaded of the weights.
-template <int kGroups, int kPixels>
-TORCHQ_INLINE void accumulate(const DepthwiseArgs& args, const DepthwisePixels& pixels, int64_t group, int64_t channel,
-                              int64_t part, const int32_t* block, I32 (&acc)[kGroups][kPixels][kQuadVectors]) {
+// Each block has `part` channels of one group.
+template <int kPixels>
+struct WholeBlocks {
+  Place at;
+  int64_t part;
+
+  TORCHQ_INLINE void load(const uint8_t* const* pixels, int b, bool flip, I32 (&x)[kQuadVectors]) const {
+    load_quads(pixels, at.pixel + b * at.step, part, flip, x);
+  }
+  TORCHQ_INLINE void store(int b, int pixel, const F32 (&y)[kQuadVectors], const ByteRange& range,
+                           uint8_t* y_at) const {
+    store_quads(y_at + at.element + (b * kPixels + pixel) * at.stride, y, range, part);
+  }
+  TORCHQ_INLINE void store(int b, int pixel, F32 y, int lane, int channel, float* y_at) const {
+    store_four(y_at + at.element + (b * kPixels + pixel) * at.stride + channel, y, lane, part - channel);
+  }
+};
+
+// Each block has kHalf channels of two neighbouring groups, or of one where the second is not there.
+template <int kPixels>
+struct HalfBlocks {
+  Place at;
+  bool second;
+
+  TORCHQ_INLINE void load(const uint8_t* const* pixels, int b, bool flip, I32 (&x)[kQuadVectors]) const {
+    load_quad_halves(pixels, at.pixel + 2 * b * at.step, second ? at.step : 0, flip, x);
+  }
+  TORCHQ_INLINE void store(int b, int pixel, const F32 (&y)[kQuadVectors], const ByteRange& range,
+                           uint8_t* y_at) const {
+    uint8_t* p = y_at + at.element + (2 * b * kPixels + pixel) * at.stride;
+    store_quad_halves(p, second ? p + kPixels * at.stride : p, y, range);
+  }
+  TORCHQ_INLINE void store(int b, int pixel, F32 y, int lane, int channel, float* y_at) const {
+    const int64_t half = channel / kHalf;
+    if (half == 1 && !second) return;
+    store_four(y_at + at.element + ((2 * b + half) * kPixels + pixel) * at.stride + channel % kHalf, y, lane, 4);
+  }
+};
+
+// kPixels outputs of each group, kBlocks blocks of them. The blocks share what is loaded of the weights.
+template <int kBlocks, int kPixels, typename Blocks>
+TORCHQ_INLINE void accumulate(const DepthwiseArgs& args, const DepthwisePixels& pixels, const Blocks& blocks,
+                              const int32_t* block, I32 (&acc)[kBlocks][kPixels][kQuadVectors]) {
   constexpr int64_t kSet = kQuadParts * kBlock;
   const int32_t* weights = block + 4 * kBlock;
   for (int64_t quad = 0; quad < args.quads; ++quad, weights += args.pairs ? 2 * kSet : kSet) {
-    I32 x[kGroups][kQuadVectors];
-    load_groups(args, pixels, group, quad, channel, part, x);
+    I32 x[kBlocks][kQuadVectors];
+#pragma GCC unroll 2
+    for (int g = 0; g < kBlocks; ++g) blocks.load(pixels.pixels + 4 * quad, g, args.signed_input, x[g]);
 #pragma GCC unroll 2
     for (int pixel = 0; pixel < kPixels; ++pixel) {
 #pragma GCC unroll 4
       for (int v = 0; v < kQuadVectors; ++v) {
         const QuadWeights w = load_quad_weights(weights + pixel * kSet, v);
 #pragma GCC unroll 2
-        for (int g = 0; g < kGroups; ++g) multiply_add_quads(acc[g][pixel][v], x[g][v], w);
+        for (int g = 0; g < kBlocks; ++g) multiply_add_quads(acc[g][pixel][v], x[g][v], w);
       }
     }
   }
 }
 
 // Asymmetric weights: the sum of x over the taps of each channel, times the weight's zero point, is taken off.
-template <int kGroups, int kPixels>
-TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const DepthwisePixels& pixels, int64_t group,
-                                               int64_t channel, int64_t part, const int32_t* block,
-                                               I32 (&acc)[kGroups][kPixels][kQuadVectors]) {
+template <int kBlocks, int kPixels, typename Blocks>
+TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const DepthwisePixels& pixels,
+                                               const Blocks& blocks, const int32_t* block,
+                                               I32 (&acc)[kBlocks][kPixels][kQuadVectors]) {
   for (int64_t quad = 0; quad < args.quads; ++quad) {
-    I32 x[kGroups][kQuadVectors];
-    load_groups(args, pixels, group, quad, channel, part, x);
+    I32 x[kBlocks][kQuadVectors];
+#pragma GCC unroll 2
+    for (int g = 0; g < kBlocks; ++g) blocks.load(pixels.pixels + 4 * quad, g, args.signed_input, x[g]);
     const int64_t left = args.row_quads ? 3 : args.taps - 4 * quad;
     const uint32_t ones = left >= 4 ? 0x01010101u : 0x01010101u >> (8 * (4 - left));
 #pragma GCC unroll 2
@@ -126,7 +204,7 @@ TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const 
       for (int v = 0; v < kQuadVectors; ++v) {
         const I32 zero_point = load(block + 3 * kBlock + 16 * v);
 #pragma GCC unroll 2
-        for (int g = 0; g < kGroups; ++g) {
+        for (int g = 0; g < kBlocks; ++g) {
           I32 sum = set(int32_t{0});
           multiply_add_quads(sum, x[g][v], counted);
           acc[g][pixel][v] = acc[g][pixel][v] - sum * zero_point;
@@ -136,12 +214,12 @@ TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const 
   }
 }
 
-template <int kGroups, int kPixels>
-TORCHQ_INLINE void store_floats(const DepthwiseArgs& args, const int32_t* block, int64_t part,
-                                const I32 (&acc)[kGroups][kPixels][kQuadVectors], float* output) {
+template <int kBlocks, int kPixels, typename Blocks>
+TORCHQ_INLINE void store_floats(const DepthwiseArgs& args, const Blocks& blocks, const int32_t* block,
+                                const I32 (&acc)[kBlocks][kPixels][kQuadVectors], float* output) {
   const auto* biases = reinterpret_cast<const float*>(block + kBlock);
 #pragma GCC unroll 4
-  for (int i = 0; i < kGroups * kPixels; ++i, output += args.channels) {
+  for (int i = 0; i < kBlocks * kPixels; ++i) {
 #pragma GCC unroll 4
     for (int v = 0; v < kQuadVectors; ++v) {
       const F32 bias = load(biases + 16 * v), scale = load(biases + kBlock + 16 * v);
@@ -149,64 +227,102 @@ TORCHQ_INLINE void store_floats(const DepthwiseArgs& args, const int32_t* block,
       if (args.relu) y = max(set(0.0f), y);
 #pragma GCC unroll 4
       for (int lane = 0; lane < 16; lane += 4) {
-        const int64_t offset = quad_channel(v, lane);
-        store_four(output + offset, y, lane, part - offset);
+        blocks.store(i / kPixels, i % kPixels, y, lane, quad_channel(v, lane), output);
       }
     }
   }
 }
 
-template <int kGroups, int kPixels>
-TORCHQ_INLINE void store_bytes_of(const DepthwiseArgs& args, const int32_t* block, int64_t part, const ByteRange& range,
-                                  const I32 (&acc)[kGroups][kPixels][kQuadVectors], uint8_t* output) {
+template <int kBlocks, int kPixels, typename Blocks>
+TORCHQ_INLINE void store_bytes_of(const DepthwiseArgs& args, const Blocks& blocks, const int32_t* block,
+                                  const ByteRange& range, const I32 (&acc)[kBlocks][kPixels][kQuadVectors],
+                                  uint8_t* output) {
   const auto* biases = reinterpret_cast<const float*>(block + kBlock);
+  F32 y[kBlocks * kPixels][kQuadVectors];
 #pragma GCC unroll 4
-  for (int i = 0; i < kGroups * kPixels; ++i, output += args.channels) {
-    F32 y[kQuadVectors];
+  for (int v = 0; v < kQuadVectors; ++v) {
+    const F32 bias = load(biases + 16 * v), scale = load(biases + kBlock + 16 * v);
 #pragma GCC unroll 4
-    for (int v = 0; v < kQuadVectors; ++v)
-      y[v] = (to_f32(acc[i / kPixels][i % kPixels][v]) + load(biases + 16 * v)) * load(biases + kBlock + 16 * v);
-    store_quads(output, y, range, part);
+    for (int i = 0; i < kBlocks * kPixels; ++i) y[i][v] = (to_f32(acc[i / kPixels][i % kPixels][v]) + bias) * scale;
+  }
+  const bool bounded = args.bounded;
+#pragma GCC unroll 4
+  for (int i = 0; i < kBlocks * kPixels; ++i) {
+    if (!bounded) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kQuadVectors; ++v) y[i][v] = below_ceiling(y[i][v]);
+    }
+    blocks.store(i / kPixels, i % kPixels, y[i], range, output);
   }
 }
 
-// `part` channels from `channel` on. Inlined, so that whole blocks, where it is a constant, need no masks.
-template <int kGroups, int kPixels>
-TORCHQ_INLINE void run_groups(const DepthwiseArgs& args, const DepthwisePixels& pixels, int64_t group, int64_t channel,
-                              int64_t part, const int32_t* block, const ByteRange& range, void* output) {
-  I32 acc[kGroups][kPixels][kQuadVectors];
+// Inlined, so that whole blocks, where their width is a constant, need no masks.
+template <int kBlocks, int kPixels, typename Blocks>
+TORCHQ_INLINE void run_groups(const DepthwiseArgs& args, const DepthwisePixels& pixels, const Blocks& blocks,
+                              const int32_t* block, const ByteRange& range, void* output) {
+  I32 acc[kBlocks][kPixels][kQuadVectors];
 #pragma GCC unroll 4
-  for (int i = 0; i < kGroups * kPixels; ++i)
+  for (int i = 0; i < kBlocks * kPixels; ++i)
 #pragma GCC unroll 4
     for (int v = 0; v < kQuadVectors; ++v) acc[i / kPixels][i % kPixels][v] = load(block + 16 * v);
-  accumulate(args, pixels, group, channel, part, block, acc);
-  if (args.weight_zero_points != nullptr) subtract_weight_zero_points(args, pixels, group, channel, part, block, acc);
-  const int64_t element = group * kPixels * args.channels + channel;
+  accumulate(args, pixels, blocks, block, acc);
+  if (args.weight_zero_points != nullptr) subtract_weight_zero_points(args, pixels, blocks, block, acc);
   if (args.to_float) {
-    store_floats(args, block, part, acc, static_cast<float*>(output) + element);
+    store_floats(args, blocks, block, acc, static_cast<float*>(output));
   } else {
-    store_bytes_of(args, block, part, range, acc, static_cast<uint8_t*>(output) + element);
+    store_bytes_of(args, blocks, block, range, acc, static_cast<uint8_t*>(output));
   }
 }
 
-// All groups, block by block: a block's weights stay in the nearest cache. Not inlined: each number of pixels has
-// registers of its own.
+// All groups of a block, whose weights stay in the nearest cache. Not inlined: each kind of block and each number of
+// pixels has registers of its own.
 template <int kPixels>
-__attribute__((noinline)) void run_blocks(const DepthwiseArgs& args, const DepthwisePixels& pixels,
-                                          const int32_t* block, const ByteRange& range, void* output) {
-  for (int64_t i = 0; i * kBlock < args.channels; ++i, block += block_vectors(args) * 16) {
-    int64_t group = 0;
-    if (args.channels < kBlock) {
-      for (; group < pixels.groups; ++group)
-        run_groups<1, kPixels>(args, pixels, group, 0, args.channels, block, range, output);
-      continue;
-    }
-    const int64_t channel = block_start(args, i);
-    for (; group + kQuadGroups <= pixels.groups; group += kQuadGroups)
-      run_groups<kQuadGroups, kPixels>(args, pixels, group, channel, kBlock, block, range, output);
-    for (; group < pixels.groups; ++group)
-      run_groups<1, kPixels>(args, pixels, group, channel, kBlock, block, range, output);
+__attribute__((noinline)) void run_whole_block(const DepthwiseArgs& args, const DepthwisePixels& pixels,
+                                               int64_t channel, const int32_t* block, const ByteRange& range,
+                                               void* output) {
+  const auto blocks = [&](int64_t group) {
+    return WholeBlocks<kPixels>{place_of(args.channels, pixels, group, channel, kPixels), kBlock};
+  };
+  int64_t group = 0;
+  for (; group + kQuadGroups <= pixels.groups; group += kQuadGroups)
+    run_groups<kQuadGroups, kPixels>(args, pixels, blocks(group), block, range, output);
+  for (; group < pixels.groups; ++group) run_groups<1, kPixels>(args, pixels, blocks(group), block, range, output);
+}
+
+template <int kPixels>
+__attribute__((noinline)) void run_half_block(const DepthwiseArgs& args, const DepthwisePixels& pixels, int64_t channel,
+                                              const int32_t* block, const ByteRange& range, void* output) {
+  const auto blocks = [&](int64_t group) {
+    return HalfBlocks<kPixels>{place_of(args.channels, pixels, group, channel, kPixels), group + 1 < pixels.groups};
+  };
+  int64_t group = 0;
+  for (; group + 2 * kQuadGroups <= pixels.groups; group += 2 * kQuadGroups)
+    run_groups<kQuadGroups, kPixels>(args, pixels, blocks(group), block, range, output);
+  for (; group < pixels.groups; group += 2) run_groups<1, kPixels>(args, pixels, blocks(group), block, range, output);
+}
+
+template <int kPixels>
+__attribute__((noinline)) void run_all_channels(const DepthwiseArgs& args, const DepthwisePixels& pixels,
+                                                const int32_t* block, const ByteRange& range, void* output) {
+  for (int64_t group = 0; group < pixels.groups; ++group) {
+    const WholeBlocks<kPixels> blocks{place_of(args.channels, pixels, group, 0, kPixels), args.channels};
+    run_groups<1, kPixels>(args, pixels, blocks, block, range, output);
   }
+}
+
+template <int kPixels>
+void run_blocks(const DepthwiseArgs& args, const DepthwisePixels& pixels, const int32_t* block, const ByteRange& range,
+                void* output) {
+  for_each_block(args.channels, [&](ChannelBlock channels) {
+    if (channels.width == kBlock) {
+      run_whole_block<kPixels>(args, pixels, channels.start, block, range, output);
+    } else if (kQuadHalves && channels.width == kHalf) {
+      if constexpr (kQuadHalves) run_half_block<kPixels>(args, pixels, channels.start, block, range, output);
+    } else {
+      run_all_channels<kPixels>(args, pixels, block, range, output);
+    }
+    block += block_vectors(args) * 16;
+  });
 }
 
 void run(const DepthwiseArgs& args, const void* prepared, const DepthwisePixels& pixels, void* output) {
@@ -220,4 +336,4 @@ void run(const DepthwiseArgs& args, const void* prepared, const DepthwisePixels&
   run_blocks<1>(joined, pixels, block, range, output);
 }
 
-constexpr DepthwiseKernels kDepthwiseKernels = {kBlock, prepared_lines, prepare, run};
+constexpr DepthwiseKernels kDepthwiseKernels = {kBlock, kQuadHalves ? kHalf : kBlock, prepared_lines, prepare, run};

@@ -34,6 +34,8 @@ struct ElementwiseKernels {
   // y[i] = sat(rne(fma(fma(min(t, 0), negative_scale[i], max(t, 0) * q.scale), inverse_scale, zero_point)))
   // with t = float(q[i] - q.zero_point)
   void (*prelu)(const Operand& q, int64_t n, const float* negative_scale, const ByteOutput& output, uint8_t* y);
+  // y[3 i + j] = planes[j * plane_bytes + i] of three planes
+  void (*interleave)(const uint8_t* planes, int64_t plane_bytes, int64_t n, uint8_t* y);
 };
 
 #define KERNELS(isa) TORCHQ_DECLARE_KERNELS(ElementwiseKernels, elementwise, isa)

@@ -8,20 +8,28 @@ TORCHQ_INLINE F32 value_of(const Operand& operand, int64_t i, int64_t n, bool is
   return fma(set(operand.scale), to_f32(load_bytes(operand.q + i, n, is_signed)), shift);
 }
 
-template <bool kSigned>
+template <bool kSigned, bool kBounded>
 struct Sum {
   const Operand &a, &b;
   F32 inverse;
   TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
-    return (value_of(a, i, n, kSigned) + value_of(b, i, n, kSigned)) * inverse;
+    const F32 sum = (value_of(a, i, n, kSigned) + value_of(b, i, n, kSigned)) * inverse;
+    return kBounded ? sum : below_ceiling(sum);
   }
 };
 
+template <bool kSigned>
+void add_to(const Operand& a, const Operand& b, int64_t n, const ByteOutput& output, const ByteRange& range,
+            uint8_t* y) {
+  const F32 inverse = set(output.inverse_scale);
+  if (255.0f * (a.scale + b.scale) * output.inverse_scale <= kFarBelowCeiling)
+    return store_values(n, range, y, Sum<kSigned, true>{a, b, inverse});
+  store_values(n, range, y, Sum<kSigned, false>{a, b, inverse});
+}
+
 void add(const Operand& a, const Operand& b, int64_t n, const ByteOutput& output, uint8_t* y) {
   const ByteRange range = byte_range(output.zero_point, output.lowest, output.is_signed);
-  const F32 inverse = set(output.inverse_scale);
-  if (output.is_signed) return store_values(n, range, y, Sum<true>{a, b, inverse});
-  return store_values(n, range, y, Sum<false>{a, b, inverse});
+  return output.is_signed ? add_to<true>(a, b, n, output, range, y) : add_to<false>(a, b, n, output, range, y);
 }
 
 template <bool kSigned>
@@ -32,7 +40,7 @@ struct Product {
   TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
     const I32 left = load_bytes(a.q + i, n, kSigned) - a_zero;
     const I32 right = load_bytes(b.q + i, n, kSigned) - b_zero;
-    return to_f32(left * right) * multiplier;
+    return below_ceiling(to_f32(left * right) * multiplier);
   }
 };
 
@@ -52,7 +60,8 @@ struct Slopes {
   TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
     const F32 t = to_f32(load_bytes(q.q + i, n, kSigned) - zero);
     const F32 positive = max(t, set(0.0f)) * set(q.scale);
-    return fma(fma(min(t, set(0.0f)), load_part(negative_scale + i, n), positive), inverse, output_zero);
+    const F32 value = fma(min(t, set(0.0f)), load_part(negative_scale + i, n), positive);
+    return below_ceiling(fma(value, inverse, output_zero));
   }
 };
 
@@ -80,4 +89,12 @@ void clamp(const uint8_t* q, int64_t n, int32_t lowest, int32_t highest, bool is
     store_block(y + i, min(max(load_block(q + i, n - i) ^ flip, low), high) ^ flip, n - i);
 }
 
-constexpr ElementwiseKernels kElementwiseKernels = {add, mul, clamp, lookup, prelu};
+void interleave(const uint8_t* planes, int64_t plane_bytes, int64_t n, uint8_t* y) {
+  const uint8_t* plane[3] = {planes, planes + plane_bytes, planes + 2 * plane_bytes};
+  int64_t i = 0;
+  for (; i + kPixels <= n; i += kPixels) store_pixels(y + 3 * i, plane[0] + i, plane[1] + i, plane[2] + i);
+  for (; i < n; ++i)
+    for (int j = 0; j < 3; ++j) y[3 * i + j] = plane[j][i];
+}
+
+constexpr ElementwiseKernels kElementwiseKernels = {add, mul, clamp, lookup, prelu, interleave};

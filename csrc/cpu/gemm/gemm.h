@@ -55,6 +55,7 @@ struct GemmArgs {
   const int32_t* row_sums;
 
   // to_bytes
+  bool bounded;  // what prepare_bytes returned for all columns
   float input_scale;
   int32_t input_zero_point;
   float output_scale;
@@ -77,8 +78,9 @@ struct GemmArgs {
 
 struct GemmKernels {
   // All columns. Reads what `parameters` names, and input_scale, input_zero_point, signed_input and output_scale.
-  void (*prepare_bytes)(const GemmArgs& args, PanelParameters* parameters);
-  void (*prepare_float)(const GemmArgs& args, PanelParameters* parameters);
+  // Returns whether no result but for a residual can come near 2^31 before it is rounded.
+  bool (*prepare_bytes)(const GemmArgs& args, PanelParameters* parameters);
+  bool (*prepare_float)(const GemmArgs& args, PanelParameters* parameters);
   void (*to_bytes)(const GemmArgs& args);
   void (*to_float)(const GemmArgs& args);
   void (*grouped_to_bytes)(const GemmArgs& args);

@@ -105,7 +105,7 @@ void gemm(const GemmArgs& args) {
   if (args.rows == 0) return;
   const int64_t panels = (args.columns + 15) / 16;
   const int64_t blocks = (panels + kTilePanels - 1) / kTilePanels;
-  for (int64_t block = 0; block < blocks; ++block) {
+  for (int64_t block = blocks; block-- > 0;) {  // ToBytes::finish has why
     const int64_t first = panels * block / blocks;
     run_block<Output, DotT, kTilePanels>(args, first, panels * (block + 1) / blocks - first);
   }

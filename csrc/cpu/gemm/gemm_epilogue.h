@@ -17,10 +17,12 @@ struct ToBytes {
   using Element = uint8_t;
 
   template <Activations kTaken>
-  static void prepare(const GemmArgs& args, PanelParameters* parameters) {
+  static bool prepare(const GemmArgs& args, PanelParameters* parameters) {
     const bool grouped = args.group_width != 0;  // gemm_grouped.h takes u8
     const I32 zero_point = set(grouped ? shifted_zero_point<Activations::u8>(args, args.input_zero_point)
                                        : shifted_zero_point<kTaken>(args, args.input_zero_point));
+    const F32 largest_sum = set(255.0f * 255.0f * static_cast<float>(args.taps * args.tap_bytes));
+    bool bounded = true;
     for (int64_t column = 0; column < args.columns; column += 16, ++parameters) {
       const int64_t part = args.columns - column < 16 ? args.columns - column : 16;
       const F32 s = set(args.input_scale) * load_part(args.weight_scales + column, part);
@@ -30,7 +32,9 @@ struct ToBytes {
                  asymmetric ? load_part(args.weight_zero_points + column, part) : set(int32_t{0}), 16);
       store_part(parameters->bias, args.bias != nullptr ? load_part(args.bias + column, part) / s : set(0.0f), 16);
       store_part(parameters->scale, s / set(args.output_scale), 16);
+      bounded &= far_below_ceiling(largest_sum, load_part(parameters->bias, part), load_part(parameters->scale, part));
     }
+    return bounded;
   }
 
   template <Activations kTaken>
@@ -42,22 +46,33 @@ struct ToBytes {
   template <int kRows, int kPanels>
   static TORCHQ_INLINE void finish(const GemmArgs& args, const PanelParameters* panel, int64_t row, int64_t column,
                                    int64_t columns, const I32 (&acc)[kRows][kPanels]) {
+    // Where rows lie one behind the other, a store may run on into the next row, which is written later: columns are
+    // computed from the last to the first, and rows from the first to the last.
+    const int64_t room = (args.rows - row - kRows + 1) * args.columns - column;
+    const bool may_run_on = args.output_stride == args.columns && room >= 16 * kPanels;
+    const int64_t stored = may_run_on ? 16 * kPanels : columns;
+    const bool plain = args.bounded && args.residual == nullptr;
+    const int64_t stride = args.output_stride;
     const int32_t qmin = args.signed_output ? -128 : 0;
     const int32_t lowest = args.relu && args.output_zero_point > qmin ? args.output_zero_point : qmin;
     const ByteRange range = byte_range(args.output_zero_point, lowest, args.signed_output);
-    auto* output = static_cast<uint8_t*>(args.output) + row * args.output_stride + column;
+    auto* output = static_cast<uint8_t*>(args.output) + row * stride + column;
     F32 y[kRows][kPanels];
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r, output += args.output_stride) {
+    for (int r = 0; r < kRows; ++r, output += stride) {
 #pragma GCC unroll 8
       for (int p = 0; p < kPanels; ++p) y[r][p] = (to_f32(acc[r][p]) + load(panel[p].bias)) * load(panel[p].scale);
-      if (args.residual != nullptr) add_residual(args, row + r, column, columns, y[r]);
+      if (!plain) {
+        if (args.residual != nullptr) add_residual(args, row + r, column, columns, y[r]);
+#pragma GCC unroll 8
+        for (int p = 0; p < kPanels; ++p) y[r][p] = below_ceiling(y[r][p]);
+      }
       if constexpr (kPanels > 1) {
-        store_bytes(output, y[r], range, columns);
+        store_bytes(output, y[r], range, stored);
       } else if (r % 2 == 1) {
-        store_two(output - args.output_stride, output, y[r - 1][0], y[r][0], range, columns, columns);
+        store_two(output - stride, output, y[r - 1][0], y[r][0], range, stored, stored);
       } else if (r == kRows - 1) {
-        store_bytes(output, y[r], range, columns);
+        store_bytes(output, y[r], range, stored);
       }
     }
   }
@@ -79,7 +94,7 @@ struct ToFloat {
   using Element = float;
 
   template <Activations kTaken>
-  static void prepare(const GemmArgs& args, PanelParameters* parameters) {
+  static bool prepare(const GemmArgs& args, PanelParameters* parameters) {
     for (int64_t column = 0; column < args.columns; column += 16, ++parameters) {
       const int64_t part = args.columns - column < 16 ? args.columns - column : 16;
       const bool asymmetric = args.weight_zero_points != nullptr;
@@ -90,6 +105,7 @@ struct ToFloat {
       store_part(parameters->bias, args.bias != nullptr ? load_part(args.bias + column, part) : set(-0.0f), 16);
       store_part(parameters->scale, load_part(args.weight_scales + column, part), 16);
     }
+    return true;
   }
 
   template <Activations kTaken>

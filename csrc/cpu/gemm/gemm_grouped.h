@@ -62,9 +62,10 @@ struct GroupedTiles {
   template <int kRows>
   void operator()(int64_t row, int64_t tiles) const {
     for (int64_t tile = 0; tile < tiles; ++tile, row += kRows) {
-      int64_t column = 0;
-      for (; column + 16 <= args.columns; column += 16) multiply<kRows>(row, column, 16);
+      // ToBytes::finish has why they are in this order.
+      int64_t column = args.columns / 16 * 16;
       if (column < args.columns) multiply<kRows>(row, column, args.columns - column);
+      while (column > 0) multiply<kRows>(row, column -= 16, 16);
     }
   }
 

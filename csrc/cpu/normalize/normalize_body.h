@@ -49,7 +49,8 @@ struct Affine {
   TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
     const F32 offset = args.offset_per_element ? load_part(args.offset + i, n) : set(*args.offset);
     const F32 x = to_f32(load_bytes(q + i, n, args.is_signed)) + offset;
-    return fma(fma(x, factor * load_part(args.scale + i, n), load_part(args.shift + i, n)), inverse, zero);
+    const F32 normalized = fma(x, factor * load_part(args.scale + i, n), load_part(args.shift + i, n));
+    return below_ceiling(fma(normalized, inverse, zero));
   }
 };
 

@@ -16,8 +16,9 @@ TORCHQ_INLINE void average_channels(const Window& window, const AverageArgs& arg
     I32 sum = start;
     for (int64_t i = 0; i < window.count; ++i) sum = sum + channels_at<kSigned>(window, i, c, part);
     const F32 v = to_f32(sum);
-    const F32 mean[1] = {args.fused ? fma(v, inverse, set(static_cast<float>(args.zero_point))) : v * inverse};
-    store_bytes(y + c, mean, range, part);
+    const F32 mean = args.fused ? fma(v, inverse, set(static_cast<float>(args.zero_point))) : v * inverse;
+    const F32 whole[1] = {below_ceiling(mean)};
+    store_bytes(y + c, whole, range, part);
   }
 }
 

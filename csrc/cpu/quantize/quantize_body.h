@@ -21,12 +21,13 @@ void quantize_bytes(const float* x, int64_t n, const float* inverse_scale, const
   int64_t i = 0;
   for (; i + 64 <= n; i += 64) {
     F32 y[4];
-    for (int j = 0; j < 4; ++j) y[j] = scaled<kFused, kPerElement>(x, inverse_scale, zero_point, i + 16 * j, 16);
+    for (int j = 0; j < 4; ++j)
+      y[j] = below_ceiling(scaled<kFused, kPerElement>(x, inverse_scale, zero_point, i + 16 * j, 16));
     store_bytes(q + i, y, range, 64);
   }
   for (; i < n; i += 16) {
     const int64_t part = n - i < 16 ? n - i : 16;
-    const F32 y[1] = {scaled<kFused, kPerElement>(x, inverse_scale, zero_point, i, part)};
+    const F32 y[1] = {below_ceiling(scaled<kFused, kPerElement>(x, inverse_scale, zero_point, i, part))};
     store_bytes(q + i, y, range, part);
   }
 }

@@ -22,7 +22,9 @@ TORCHQ_INLINE uint8_t largest(const uint8_t* q, int64_t n, uint8_t flip) {
 struct Shares {
   const int32_t* weights;
   F32 ratio;
-  TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const { return to_f32(load_part(weights + i, n)) * ratio; }
+  TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
+    return below_ceiling(to_f32(load_part(weights + i, n)) * ratio);
+  }
 };
 
 void softmax(const uint8_t* q, int64_t n, const SoftmaxWeights& weights, float output_scale, int32_t zero_point,

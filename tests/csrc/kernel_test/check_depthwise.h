@@ -96,7 +96,7 @@ std::vector<uint8_t> convolve_depthwise(const DepthwiseRun& run, Isa level, Edge
 
   const torchq::DepthwiseKernels& kernels = torchq::depthwise_kernels(level);
   const Output<uint8_t> prepared(64 * kernels.prepared_lines(args), edge);
-  kernels.prepare(args, prepared.data());
+  args.bounded = kernels.prepare(args, prepared.data());
   // Each output sees the pixels of the first, moved along by one.
   int64_t together = 1;
   if (run.together && kernels.block % args.channels == 0) together = kernels.block / args.channels;

@@ -81,6 +81,17 @@ inline void check_clamp(Family& family, Random& random, int64_t n, bool is_signe
                });
 }
 
+inline void check_interleave(Family& family, Random& random, int64_t n) {
+  const int64_t plane_bytes = n + random.between(0, 3);
+  const std::vector<uint8_t> q = bytes(random, 2 * plane_bytes + n);
+  family.check(describe({{"interleave n", n}, {"plane_bytes", plane_bytes}}), [&](Isa level, Edge edge) {
+    const Input<uint8_t> planes(q, edge);
+    const Output<uint8_t> y(3 * n, edge);
+    torchq::elementwise_kernels(level).interleave(planes.data(), plane_bytes, n, y.data());
+    return y.bytes();
+  });
+}
+
 inline void check_elementwise(Family& family, Random& random) {
   for (const int64_t n : kLengths) {
     for (const bool is_signed : {false, true}) {
@@ -89,6 +100,7 @@ inline void check_elementwise(Family& family, Random& random) {
       for (int repeat = 0; repeat < 3; ++repeat) check_prelu(family, random, n, is_signed);
     }
     for (int repeat = 0; repeat < 3; ++repeat) check_lookup(family, random, n);
+    check_interleave(family, random, n);
   }
 }
 

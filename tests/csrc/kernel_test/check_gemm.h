@@ -168,7 +168,7 @@ std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level,
   }
   const torchq::GemmKernels& kernels = torchq::gemm_kernels(level);
   const Output<torchq::PanelParameters> parameters(torchq::round_up(p.columns, 16) / 16, edge);
-  (to_float ? kernels.prepare_float : kernels.prepare_bytes)(args, parameters.data());
+  args.bounded = (to_float ? kernels.prepare_float : kernels.prepare_bytes)(args, parameters.data());
   args.parameters = parameters.data();
   const Output<uint8_t> scratch(kernels.scratch_bytes(p.taps, p.tap_bytes), edge, alignof(int16_t));
   args.scratch = scratch.data();
