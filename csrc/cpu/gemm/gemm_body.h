@@ -105,8 +105,8 @@ void gemm(const GemmArgs& args) {
   if (args.rows == 0) return;
   const int64_t panels = (args.columns + 15) / 16;
   const int64_t blocks = (panels + kTilePanels - 1) / kTilePanels;
-  for (int64_t block = blocks; block-- > 0;) {  // ToBytes::finish has why
-    const int64_t first = panels * block / blocks;
+  for (int64_t i = 0; i < blocks; ++i) {
+    const int64_t block = last_first(i, blocks), first = panels * block / blocks;
     run_block<Output, DotT, kTilePanels>(args, first, panels * (block + 1) / blocks - first);
   }
 }

@@ -13,6 +13,10 @@ TORCHQ_INLINE int32_t shifted_zero_point(const GemmArgs& args, int32_t zero_poin
   return kTaken == Activations::s8 ? zero_point - 128 : zero_point + 128;
 }
 
+// The i-th of `count` parts of the columns to be computed: the last one, then the others in order. Its stores may run on
+// into the next row, which is written later where rows are computed in order too.
+TORCHQ_INLINE int64_t last_first(int64_t i, int64_t count) { return i == 0 ? count - 1 : i - 1; }
+
 struct ToBytes {
   using Element = uint8_t;
 
@@ -46,8 +50,7 @@ struct ToBytes {
   template <int kRows, int kPanels>
   static TORCHQ_INLINE void finish(const GemmArgs& args, const PanelParameters* panel, int64_t row, int64_t column,
                                    int64_t columns, const I32 (&acc)[kRows][kPanels]) {
-    // Where rows lie one behind the other, a store may run on into the next row, which is written later: columns are
-    // computed from the last to the first, and rows from the first to the last.
+    // Where rows lie one behind the other, a store may run on into the next row (last_first).
     const int64_t room = (args.rows - row - kRows + 1) * args.columns - column;
     const bool may_run_on = args.output_stride == args.columns && room >= 16 * kPanels;
     const int64_t stored = may_run_on ? 16 * kPanels : columns;

@@ -62,10 +62,10 @@ struct GroupedTiles {
   template <int kRows>
   void operator()(int64_t row, int64_t tiles) const {
     for (int64_t tile = 0; tile < tiles; ++tile, row += kRows) {
-      // ToBytes::finish has why they are in this order.
-      int64_t column = args.columns / 16 * 16;
-      if (column < args.columns) multiply<kRows>(row, column, args.columns - column);
-      while (column > 0) multiply<kRows>(row, column -= 16, 16);
+      // Those of a part of a panel first: last_first has why.
+      const int64_t whole = args.columns / 16 * 16;
+      if (whole < args.columns) multiply<kRows>(row, whole, args.columns - whole);
+      for (int64_t column = 0; column < whole; column += 16) multiply<kRows>(row, column, 16);
     }
   }
 

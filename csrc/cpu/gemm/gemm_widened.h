@@ -101,8 +101,8 @@ struct WidenedTiles {
     auto* wide = static_cast<int16_t*>(args.scratch);
     for (int64_t tile = 0; tile < tiles; ++tile, row += kRows) {
       for (int r = 0; r < kRows; ++r) widen_row(row + r, wide + r * wide_stride(args.taps, args.tap_bytes));
-      // ToBytes::finish has why they are in this order.
-      for (int64_t panel = (args.columns + 15) / 16; panel-- > 0;) multiply<kRows>(wide, row, 16 * panel);
+      const int64_t panels = (args.columns + 15) / 16;
+      for (int64_t i = 0; i < panels; ++i) multiply<kRows>(wide, row, 16 * last_first(i, panels));
     }
   }
 
