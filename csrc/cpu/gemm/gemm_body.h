@@ -9,14 +9,20 @@
 template <typename DotT>
 constexpr Activations kTakenBy = DotT::kSignedActivations ? Activations::s8 : Activations::u8;
 
+// A few rows are multiplied faster than weights come from memory.
+constexpr int kFewRows = 3;
+
+struct Panels {
+  int64_t first, count;
+};
+
 template <typename DotT, int kRows, int kPanels>
 TORCHQ_INLINE void step(const uint8_t* const (&a)[kRows], int64_t k, const int8_t* panel, int64_t stride, int64_t ahead,
                         I32 flip, I32 (&acc)[kRows][kPanels]) {
   typename DotT::Weight w[kPanels];
 #pragma GCC unroll 8
   for (int p = 0; p < kPanels; ++p) {
-    // More rows multiply for longer than weights take to come, and leave no register for it.
-    if constexpr (kRows <= 3) __builtin_prefetch(panel + p * stride + ahead);
+    if (p == 0 || kRows <= kFewRows) __builtin_prefetch(panel + p * stride + ahead);
     w[p] = DotT::load_weight(panel + p * stride);
   }
 #pragma GCC unroll 8
@@ -29,10 +35,10 @@ TORCHQ_INLINE void step(const uint8_t* const (&a)[kRows], int64_t k, const int8_
 
 // A few accumulators would wait for each other: then odd steps get a set of their own.
 template <typename DotT, int kRows, int kPanels>
-TORCHQ_INLINE void accumulate(const GemmArgs& args, const int8_t* first, int64_t row, I32 flip,
+TORCHQ_INLINE void accumulate(const GemmArgs& args, const int8_t* first, int64_t row, int64_t ahead, I32 flip,
                               I32 (&acc)[kRows][kPanels]) {
   constexpr bool kTwoSets = kRows * kPanels <= kMaxDoubled;
-  const int64_t stride = args.panel_bytes, ahead = bytes_ahead(args);
+  const int64_t stride = args.panel_bytes;
   I32 odd[kRows][kPanels];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r)
@@ -60,9 +66,17 @@ TORCHQ_INLINE void accumulate(const GemmArgs& args, const int8_t* first, int64_t
   }
 }
 
+// How far ahead of their use weights are asked for. Where rows are few, and the weights too many for the second-level
+// cache, it is those of the next steps. Otherwise each tile asks for a panel of the next block, while it multiplies.
+template <int kRows>
+TORCHQ_INLINE int64_t bytes_ahead(const GemmArgs& args, int64_t panel, int64_t tile, const Panels& next) {
+  if (kRows <= kFewRows) return bytes_ahead(args);
+  return tile < next.count ? (next.first + tile - panel) * args.panel_bytes : 0;
+}
+
 // `tiles` tiles of kRows rows each, times kPanels panels from `panel` on.
 template <typename Output, typename DotT, int kRows, int kPanels>
-void run_tiles(const GemmArgs& args, int64_t panel, int64_t row, int64_t tiles) {
+void run_tiles(const GemmArgs& args, int64_t panel, const Panels& next, int64_t row, int64_t tiles) {
   constexpr Activations kTaken = kTakenBy<DotT>;
   const bool as_taken = args.signed_input == DotT::kSignedActivations;
   const I32 flip = set(as_taken ? int32_t{0} : static_cast<int32_t>(0x80808080u));
@@ -76,7 +90,7 @@ void run_tiles(const GemmArgs& args, int64_t panel, int64_t row, int64_t tiles) 
     for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 8
       for (int p = 0; p < kPanels; ++p) acc[r][p] = Output::template start<kTaken>(args, parameters[p], row + r);
-    accumulate<DotT>(args, weights, row, flip, acc);
+    accumulate<DotT>(args, weights, row, bytes_ahead<kRows>(args, panel, row / kRows, next), flip, acc);
     subtract_weight_zero_points(args, parameters, row, acc);
     Output::finish(args, parameters, row, column, columns, acc);
   }
@@ -86,18 +100,19 @@ template <typename Output, typename DotT, int kPanels>
 struct BlockOfPanels {
   const GemmArgs& args;
   int64_t panel;
+  const Panels& next;
   template <int kRows>
   TORCHQ_INLINE void operator()(int64_t row, int64_t tiles) const {
-    run_tiles<Output, DotT, kRows, kPanels>(args, panel, row, tiles);
+    run_tiles<Output, DotT, kRows, kPanels>(args, panel, next, row, tiles);
   }
 };
 
 template <typename Output, typename DotT, int kPanels>
-TORCHQ_INLINE void run_block(const GemmArgs& args, int64_t panel, int64_t count) {
+TORCHQ_INLINE void run_block(const GemmArgs& args, const Panels& block, const Panels& next) {
   if constexpr (kPanels > 1) {
-    if (count < kPanels) return run_block<Output, DotT, kPanels - 1>(args, panel, count);
+    if (block.count < kPanels) return run_block<Output, DotT, kPanels - 1>(args, block, next);
   }
-  for_each_tile_size<kTileRows>(args.rows, BlockOfPanels<Output, DotT, kPanels>{args, panel});
+  for_each_tile_size<kTileRows>(args.rows, BlockOfPanels<Output, DotT, kPanels>{args, block.first, next});
 }
 
 template <typename Output, typename DotT>
@@ -105,10 +120,12 @@ void gemm(const GemmArgs& args) {
   if (args.rows == 0) return;
   const int64_t panels = (args.columns + 15) / 16;
   const int64_t blocks = (panels + kTilePanels - 1) / kTilePanels;
-  for (int64_t i = 0; i < blocks; ++i) {
-    const int64_t block = last_first(i, blocks), first = panels * block / blocks;
-    run_block<Output, DotT, kTilePanels>(args, first, panels * (block + 1) / blocks - first);
-  }
+  const auto block = [&](int64_t i) {
+    const int64_t at = last_first(i, blocks), first = panels * at / blocks;
+    return Panels{first, panels * (at + 1) / blocks - first};
+  };
+  for (int64_t i = 0; i < blocks; ++i)
+    run_block<Output, DotT, kTilePanels>(args, block(i), i + 1 < blocks ? block(i + 1) : Panels{0, 0});
 }
 
 int64_t no_scratch(int64_t, int64_t) { return 0; }
