@@ -11,18 +11,24 @@ constexpr Activations kTakenBy = DotT::kSignedActivations ? Activations::s8 : Ac
 
 // A few rows are multiplied faster than weights come from memory.
 constexpr int kFewRows = 3;
+// Bytes of weights that no cache holds; and how far ahead of their use they are asked for. Asking for what is in a
+// cache takes longer than to wait for it.
+constexpr int64_t kFromMemory = 32 << 20, kAhead = 1024;
 
 struct Panels {
   int64_t first, count;
 };
 
-template <typename DotT, int kRows, int kPanels>
+// Whether a step asks for weights: of none of its panels, of the first one, or of all of them.
+enum class Asks { none, first, all };
+
+template <Asks kAsks, typename DotT, int kRows, int kPanels>
 TORCHQ_INLINE void step(const uint8_t* const (&a)[kRows], int64_t k, const int8_t* panel, int64_t stride, int64_t ahead,
                         I32 flip, I32 (&acc)[kRows][kPanels]) {
   typename DotT::Weight w[kPanels];
 #pragma GCC unroll 8
   for (int p = 0; p < kPanels; ++p) {
-    if (p == 0 || kRows <= kFewRows) __builtin_prefetch(panel + p * stride + ahead);
+    if (kAsks == Asks::all || (kAsks == Asks::first && p == 0)) __builtin_prefetch(panel + p * stride + ahead, 0, 2);
     w[p] = DotT::load_weight(panel + p * stride);
   }
 #pragma GCC unroll 8
@@ -34,7 +40,7 @@ TORCHQ_INLINE void step(const uint8_t* const (&a)[kRows], int64_t k, const int8_
 }
 
 // A few accumulators would wait for each other: then odd steps get a set of their own.
-template <typename DotT, int kRows, int kPanels>
+template <Asks kAsks, typename DotT, int kRows, int kPanels>
 TORCHQ_INLINE void accumulate(const GemmArgs& args, const int8_t* first, int64_t row, int64_t ahead, I32 flip,
                               I32 (&acc)[kRows][kPanels]) {
   constexpr bool kTwoSets = kRows * kPanels <= kMaxDoubled;
@@ -52,11 +58,11 @@ TORCHQ_INLINE void accumulate(const GemmArgs& args, const int8_t* first, int64_t
     int64_t k = 0;
     if constexpr (kTwoSets) {
       for (; k + 8 <= args.tap_bytes; k += 8, panel += 128) {
-        step<DotT>(a, k, panel, stride, ahead, flip, acc);
-        step<DotT>(a, k + 4, panel + 64, stride, ahead, flip, odd);
+        step<kAsks, DotT>(a, k, panel, stride, ahead, flip, acc);
+        step<kAsks, DotT>(a, k + 4, panel + 64, stride, ahead, flip, odd);
       }
     }
-    for (; k < args.tap_bytes; k += 4, panel += 64) step<DotT>(a, k, panel, stride, ahead, flip, acc);
+    for (; k < args.tap_bytes; k += 4, panel += 64) step<kAsks, DotT>(a, k, panel, stride, ahead, flip, acc);
   }
   if constexpr (kTwoSets) {
 #pragma GCC unroll 8
@@ -66,12 +72,21 @@ TORCHQ_INLINE void accumulate(const GemmArgs& args, const int8_t* first, int64_t
   }
 }
 
-// How far ahead of their use weights are asked for. Where rows are few, and the weights too many for the second-level
-// cache, it is those of the next steps. Otherwise each tile asks for a panel of the next block, while it multiplies.
-template <int kRows>
-TORCHQ_INLINE int64_t bytes_ahead(const GemmArgs& args, int64_t panel, int64_t tile, const Panels& next) {
-  if (kRows <= kFewRows) return bytes_ahead(args);
-  return tile < next.count ? (next.first + tile - panel) * args.panel_bytes : 0;
+// The sums of a tile. Where rows are few, and weights come from memory, those of the next steps are asked for.
+// Otherwise each tile asks for a panel of the next block, while it multiplies.
+template <typename DotT, int kRows, int kPanels>
+TORCHQ_INLINE void accumulate_tile(const GemmArgs& args, int64_t panel, const Panels& next, int64_t row, I32 flip,
+                                   I32 (&acc)[kRows][kPanels]) {
+  const int8_t* weights = args.panels + panel * args.panel_bytes;
+  if constexpr (kRows <= kFewRows) {
+    if (args.panel_bytes * args.columns / 16 < kFromMemory)
+      return accumulate<Asks::none, DotT>(args, weights, row, 0, flip, acc);
+    accumulate<Asks::all, DotT>(args, weights, row, kAhead, flip, acc);
+  } else {
+    const int64_t tile = row / kRows;
+    const int64_t ahead = tile < next.count ? (next.first + tile - panel) * args.panel_bytes : 0;
+    accumulate<Asks::first, DotT>(args, weights, row, ahead, flip, acc);
+  }
 }
 
 // `tiles` tiles of kRows rows each, times kPanels panels from `panel` on.
@@ -80,7 +95,6 @@ void run_tiles(const GemmArgs& args, int64_t panel, const Panels& next, int64_t 
   constexpr Activations kTaken = kTakenBy<DotT>;
   const bool as_taken = args.signed_input == DotT::kSignedActivations;
   const I32 flip = set(as_taken ? int32_t{0} : static_cast<int32_t>(0x80808080u));
-  const int8_t* weights = args.panels + panel * args.panel_bytes;
   const PanelParameters* parameters = args.parameters + panel;
   const int64_t column = 16 * panel;
   const int64_t columns = args.columns - column < 16 * kPanels ? args.columns - column : 16 * kPanels;
@@ -90,7 +104,7 @@ void run_tiles(const GemmArgs& args, int64_t panel, const Panels& next, int64_t 
     for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 8
       for (int p = 0; p < kPanels; ++p) acc[r][p] = Output::template start<kTaken>(args, parameters[p], row + r);
-    accumulate<DotT>(args, weights, row, bytes_ahead<kRows>(args, panel, row / kRows, next), flip, acc);
+    accumulate_tile<DotT>(args, panel, next, row, flip, acc);
     subtract_weight_zero_points(args, parameters, row, acc);
     Output::finish(args, parameters, row, column, columns, acc);
   }

@@ -151,12 +151,6 @@ TORCHQ_INLINE const int8_t* tap_weights(const GemmArgs& args, const int8_t* pane
   return panel + (args.tap_offsets != nullptr ? args.tap_offsets[tap] : tap * args.tap_bytes * 16);
 }
 
-// How far ahead of their use weights are asked for: where they are too many for the second-level cache and rows are
-// few, they would come too late.
-TORCHQ_INLINE int64_t bytes_ahead(const GemmArgs& args) {
-  return args.panel_bytes * args.columns / 16 > 512 * 1024 ? 4096 : 0;
-}
-
 int32_t sum_bytes(const uint8_t* bytes, int64_t n, bool is_signed) {
   I32 sum = set(int32_t{0});
   for (int64_t i = 0; i < n; i += 16) sum = sum + load_bytes(bytes + i, n - i, is_signed);

@@ -51,6 +51,12 @@ struct NarrowRows {
   }
 };
 
+// How far ahead of their use weights are asked for: where they are too many for the second-level cache and rows are
+// few, they would come too late.
+TORCHQ_INLINE int64_t bytes_ahead(const GemmArgs& args) {
+  return args.panel_bytes * args.columns / 16 > 512 * 1024 ? 4096 : 0;
+}
+
 // kHalves halves of a panel, 8 columns each, by kRows rows.
 template <typename Order, int kRows, int kHalves>
 TORCHQ_INLINE void accumulate_halves(const GemmArgs& args, const int16_t* a, const int8_t* first,
