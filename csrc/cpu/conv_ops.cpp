@@ -28,11 +28,12 @@ void point_at_pixels(const ConvPhase& phase, const Image& input, const uint8_t* 
                      const ConvPhase::Run& run, Chunk& chunk) {
   const int64_t step = phase.input_step() * input.pixel_bytes;
   const uint8_t** pointers = chunk.pointers.data() + first_row;
+  const auto fill_pointers = gemm_kernels(current_isa()).fill_pointers;
   for (const ConvPhase::Tap& tap : phase.taps()) {
     const auto [begin, end] = tap.seen_in(run);
     const uint8_t* pixel = input.data + (run.input_pixel + tap.input_pixels) * input.pixel_bytes;
     for (int64_t i = 0; i < begin; ++i) pointers[i] = padding_pixel;
-    for (int64_t i = begin; i < end; ++i) pointers[i] = pixel + i * step;
+    fill_pointers(pixel + begin * step, step, end - begin, pointers + begin);
     for (int64_t i = end; i < run.count; ++i) pointers[i] = padding_pixel;
     pointers += kChunkRows;
   }
@@ -53,9 +54,10 @@ class KernelRows {
     const int64_t end = contiguous_ ? std::clamp(readable(run), begin, inside_end) : begin;
     const int64_t step = phase_.input_step() * image_.pixel_bytes;
     const uint8_t** pointers = chunk.pointers.data() + first_row;
+    const auto fill_pointers = gemm_kernels(current_isa()).fill_pointers;
     for (int64_t row = 0; row < header_.kernel_rows(); ++row, pointers += kChunkRows) {
       const uint8_t* pixel = pixel_of(run, row * header_.kernel[2]);
-      for (int64_t i = begin; i < end; ++i) pointers[i] = pixel + i * step;
+      fill_pointers(pixel + begin * step, step, end - begin, pointers + begin);
     }
     for (int64_t i = 0; i < begin; ++i) copy(first_row, run, i, chunk);
     for (int64_t i = end; i < run.count; ++i) copy(first_row, run, i, chunk);
@@ -79,14 +81,18 @@ class KernelRows {
     uint8_t* to = chunk.bytes.data() + (first_row + i) * header_.depth();
     const int64_t width = header_.kernel[2];
     const int64_t step = i * phase_.input_step() * image_.pixel_bytes;
+    // Of neighbouring taps a window sees the same ones in every kernel row, if it sees the row.
+    int64_t first = 0, end = width;
+    if (contiguous_) {
+      while (first < end && !phase_.taps()[first].sees_along_line(run, i)) ++first;
+      while (first < end && !phase_.taps()[end - 1].sees_along_line(run, i)) --end;
+    }
     for (int64_t row = 0; row < header_.kernel_rows(); ++row, to += header_.row_depth()) {
       chunk.pointers[row * kChunkRows + first_row + i] = to;
       std::memset(to, padding_, static_cast<size_t>(header_.row_depth()));
-      for (int64_t tap = 0, taps; tap < width; tap += taps) {
-        const bool seen = phase_.taps()[row * width + tap].sees(run, i);
-        for (taps = 1; contiguous_ && tap + taps < width; ++taps)
-          if (phase_.taps()[row * width + tap + taps].sees(run, i) != seen) break;
-        if (!seen) continue;
+      for (int64_t tap = first, taps; tap < end; tap += taps) {
+        taps = contiguous_ ? end - first : 1;
+        if (!phase_.taps()[row * width + tap].sees(run, i)) continue;
         const size_t bytes = static_cast<size_t>(taps * image_.k);
         std::memcpy(to + tap * image_.k, pixel_of(run, row * width + tap) + step, bytes);
       }

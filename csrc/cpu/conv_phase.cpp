@@ -13,6 +13,7 @@ struct AxisTap {
 std::vector<AxisTap> axis_taps(const ConvAxis& axis, int64_t phase, bool all_taps) {
   const int64_t count = axis.outputs(phase);
   std::vector<AxisTap> taps;
+  taps.reserve(static_cast<size_t>(axis.kernel));
   if (all_taps)
     for (int64_t tap = 0; tap < axis.kernel; ++tap) taps.push_back({tap, 0, 0, 0});
   for (const ConvAxis::Tap& seen : axis.taps(phase)) {
@@ -43,6 +44,7 @@ ConvPhase::ConvPhase(const ConvShape& shape, const int64_t (&index)[3], bool all
     }
   }
   const int64_t height = shape.axes[1].input, width = shape.axes[2].input;
+  taps_.reserve(along[0].size() * along[1].size() * along[2].size());
   for (const AxisTap& i : along[0])
     for (const AxisTap& j : along[1])
       for (const AxisTap& k : along[2])

@@ -29,6 +29,9 @@ class ConvPhase {
 
     // Which outputs of a run do.
     std::pair<int64_t, int64_t> seen_in(const Run& run) const { return overlap(first, end, run); }
+    bool sees_along_line(const Run& run, int64_t i) const {
+      return run.at[2] + i >= first[2] && run.at[2] + i < end[2];
+    }
     bool sees(const Run& run, int64_t i) const {
       const auto [begin, last] = seen_in(run);
       return i >= begin && i < last;

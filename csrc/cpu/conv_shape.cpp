@@ -36,6 +36,7 @@ std::string kernel_text(const PackedHeader& header, int64_t dims) {
 
 std::vector<ConvAxis::Tap> ConvAxis::taps(int64_t phase) const {
   std::vector<Tap> taps;
+  taps.reserve(static_cast<size_t>(kernel));
   for (int64_t tap = 0; tap < kernel; ++tap) {
     if (!transposed) {
       taps.push_back({tap, tap * dilation - padding});

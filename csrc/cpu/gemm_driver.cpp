@@ -71,7 +71,7 @@ void point_at_rows(const uint8_t* input, int64_t k, int64_t stride, int64_t firs
     rows = chunk.bytes.data();
     stride = padded;
   }
-  for (int64_t row = 0; row < count; ++row) chunk.pointers[row] = rows + row * stride;
+  gemm_kernels(current_isa()).fill_pointers(rows, stride, count, chunk.pointers.data());
 }
 
 void fill_rows(float scale, int32_t zero_point, Chunk& chunk) {

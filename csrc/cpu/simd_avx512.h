@@ -199,6 +199,17 @@ TORCHQ_INLINE void store_quad_halves(uint8_t* p, uint8_t* q, const F32 (&y)[kQua
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), _mm512_extracti64x4_epi64(bytes, 1));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_castsi512_si256(bytes));
 }
+// Returns how many.
+TORCHQ_INLINE int64_t fill_pointers_in_eights(const uint8_t* first, int64_t step, int64_t n, const uint8_t** to) {
+  const __m512i steps = _mm512_mullo_epi64(_mm512_set1_epi64(step), _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7));
+  __m512i pointers = _mm512_add_epi64(_mm512_set1_epi64(reinterpret_cast<int64_t>(first)), steps);
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    _mm512_storeu_si512(to + i, pointers);
+    pointers = _mm512_add_epi64(pointers, _mm512_set1_epi64(8 * step));
+  }
+  return i;
+}
 // Lanes first .. first + 3, as far as n goes.
 TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
   float lane[16];

@@ -148,6 +148,8 @@ TORCHQ_INLINE void store_two(uint8_t* p, uint8_t* q, F32 a, F32 b, const ByteRan
   store_bytes(q, second, range, m);
 }
 
+TORCHQ_INLINE int64_t fill_pointers_in_eights(const uint8_t*, int64_t, int64_t, const uint8_t**) { return 0; }
+
 // sdot multiplies s8 by s8 and adds four products to an int32: exact for every value, -128 times -128 too.
 struct Dot {
   static constexpr bool kSignedActivations = true;

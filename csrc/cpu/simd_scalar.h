@@ -10,6 +10,7 @@
 //   below_ceiling       what store_bytes takes: y below 2^31 as it is, anything else, NaN too, as kInt32Ceiling
 //   store_bytes         the first n of 16 * kVectors lanes: max(sat(rne(y) + offset), lowest)
 //   store_two           the first n lanes of a as store_bytes does, and the first m of b
+//   fill_pointers_in_eights  to[i] = first + i * step for as many i below n as whole vectors of the level hold
 //   Dot                 acc[j] += sum of 4 activation bytes times weight bytes 4j .. 4j + 3
 //   kTileRows, kTilePanels   the register tile of the GEMM body: rows, and panels of 16 columns
 //   kMaxDoubled         up to how many accumulators of a tile are worth a second set, and fit
@@ -141,6 +142,8 @@ TORCHQ_INLINE void store_two(uint8_t* p, uint8_t* q, F32 a, F32 b, const ByteRan
   store_bytes(p, first, range, n);
   store_bytes(q, second, range, m);
 }
+
+TORCHQ_INLINE int64_t fill_pointers_in_eights(const uint8_t*, int64_t, int64_t, const uint8_t**) { return 0; }
 
 struct Dot {
   static constexpr bool kSignedActivations = false;

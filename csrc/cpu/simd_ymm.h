@@ -146,6 +146,8 @@ TORCHQ_INLINE void store_bytes(uint8_t* p, const F32 (&y)[kVectors], const ByteR
   if (i < kVectors) store_sixteen(p, _mm256_castsi256_si128(narrow(y[i], y[i], range)), n);
 }
 
+TORCHQ_INLINE int64_t fill_pointers_in_eights(const uint8_t*, int64_t, int64_t, const uint8_t**) { return 0; }
+
 // Quads (depthwise): 32 channels of four pixels, interleaved within 128-bit lanes.
 constexpr int kQuadVectors = 2;
 constexpr int kQuadGroups = 1;

@@ -46,10 +46,10 @@ std::vector<int64_t> channels_last_strides(Sizes sizes) {
 bool is_channels_last(const Tensor& tensor) {
   const Sizes sizes = tensor.sizes();
   const Sizes strides = tensor.strides();
-  const std::vector<int64_t> wanted = channels_last_strides(sizes);
-  bool matches = true;
-  for (size_t i = 0; i < wanted.size(); ++i) matches &= sizes[i] == 1 || strides[i] == wanted[i];
-  return matches;
+  bool matches = sizes[1] == 1 || strides[1] == 1;
+  int64_t stride = sizes[1];
+  for (size_t i = sizes.size(); i-- > 2; stride *= sizes[i]) matches &= sizes[i] == 1 || strides[i] == stride;
+  return matches && (sizes[0] == 1 || strides[0] == stride);
 }
 
 Tensor channels_last(const Tensor& tensor) {

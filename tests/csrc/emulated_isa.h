@@ -82,9 +82,9 @@ EMULATED __m512 set1_ps(float value) {
   for (float& lane : x.lane) lane = value;
   return vector_of<__m512>(x);
 }
-template <typename... Values>
-EMULATED __m512i setr_epi32(Values... values) {
-  return vector_of<__m512i>(Lanes<int32_t, 16>{{values...}});
+template <typename T, typename... Values>
+EMULATED __m512i setr(Values... values) {
+  return vector_of<__m512i>(Lanes<T, sizeof...(Values)>{{values...}});
 }
 
 template <typename From>
@@ -267,9 +267,12 @@ constexpr auto kGreater = [](auto x, auto y) { return x > y ? x : y; };
 #define _mm512_set1_epi8(value) (emulated_isa::set1<int8_t>(static_cast<int8_t>(value)))
 #define _mm512_set1_epi16(value) (emulated_isa::set1<int16_t>(value))
 #define _mm512_set1_epi32(value) (emulated_isa::set1<int32_t>(value))
+#define _mm512_set1_epi64(value) (emulated_isa::set1<int64_t>(value))
 #define _mm512_set1_ps(value) (emulated_isa::set1_ps(value))
+#undef _mm512_setr_epi64
+#define _mm512_setr_epi64(...) (emulated_isa::setr<int64_t>(__VA_ARGS__))
 #undef _mm512_setr_epi32
-#define _mm512_setr_epi32(...) (emulated_isa::setr_epi32(__VA_ARGS__))
+#define _mm512_setr_epi32(...) (emulated_isa::setr<int32_t>(__VA_ARGS__))
 
 #define _mm512_castsi512_ps(a) (emulated_isa::cast<__m512>(a))
 #define _mm512_castsi512_si256(a) (emulated_isa::cast<__m256i>(a))
@@ -298,6 +301,8 @@ constexpr auto kGreater = [](auto x, auto y) { return x > y ? x : y; };
 #define _mm512_cvt_roundps_epi32(a, rounding) (emulated_isa::round_ps_epi32(a))
 
 #define _mm512_add_epi32(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x + y)
+#define _mm512_add_epi64(a, b) TORCHQ_EMULATED_MAP(__m512i, uint64_t, a, b, x + y)
+#define _mm512_mullo_epi64(a, b) TORCHQ_EMULATED_MAP(__m512i, uint64_t, a, b, x* y)
 #define _mm512_sub_epi32(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x - y)
 #define _mm512_mullo_epi32(a, b) TORCHQ_EMULATED_MAP(__m512i, uint32_t, a, b, x* y)
 #define _mm512_min_epi32(a, b) (emulated_isa::map<__m512i, int32_t>(a, b, emulated_isa::kLess))

@@ -86,6 +86,8 @@ struct GemmKernels {
   void (*grouped_to_bytes)(const GemmArgs& args);
   void (*grouped_to_float)(const GemmArgs& args);
   int64_t (*scratch_bytes)(int64_t taps, int64_t tap_bytes);
+  // pointers[i] = first + i * step
+  void (*fill_pointers)(const uint8_t* first, int64_t step, int64_t n, const uint8_t** pointers);
   // The sum of n bytes, uint8 or int8.
   int32_t (*sum_bytes)(const uint8_t* bytes, int64_t n, bool is_signed);
   // column_sums[n] = sum_k W[n, k] over args' taps alone

@@ -151,5 +151,6 @@ constexpr GemmKernels kDotKernels = {ToBytes::prepare<kTakenBy<Dot>>,
                                      grouped<ToBytes>,
                                      grouped<ToFloat>,
                                      no_scratch,
+                                     fill_pointers,
                                      sum_bytes,
                                      sum_columns};

@@ -151,6 +151,10 @@ TORCHQ_INLINE const int8_t* tap_weights(const GemmArgs& args, const int8_t* pane
   return panel + (args.tap_offsets != nullptr ? args.tap_offsets[tap] : tap * args.tap_bytes * 16);
 }
 
+void fill_pointers(const uint8_t* first, int64_t step, int64_t n, const uint8_t** pointers) {
+  for (int64_t i = fill_pointers_in_eights(first, step, n, pointers); i < n; ++i) pointers[i] = first + i * step;
+}
+
 int32_t sum_bytes(const uint8_t* bytes, int64_t n, bool is_signed) {
   I32 sum = set(int32_t{0});
   for (int64_t i = 0; i < n; i += 16) sum = sum + load_bytes(bytes + i, n - i, is_signed);

@@ -185,5 +185,6 @@ constexpr GemmKernels kWidenedKernels = {ToBytes::prepare<Activations::any>,
                                          grouped<ToBytes>,
                                          grouped<ToFloat>,
                                          wide_scratch_bytes,
+                                         fill_pointers,
                                          sum_bytes,
                                          sum_columns};

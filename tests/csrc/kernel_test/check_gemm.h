@@ -241,6 +241,20 @@ inline void check_grouped(Family& family, Random& random, int64_t width, int64_t
                  std::vector<int32_t>(view.column_sums(0), view.column_sums(0) + p.columns)});
 }
 
+// Distances, for addresses are different from run to run.
+inline void check_pointers(Family& family, Random& random, int64_t n) {
+  const int64_t step = random.between(-1000, 1000);
+  family.check(describe({{"pointers n", n}, {"step", step}}), [&](Isa level, Edge edge) {
+    static const uint8_t origin = 0;
+    const Output<const uint8_t*> pointers(n, edge, alignof(const uint8_t*));
+    torchq::gemm_kernels(level).fill_pointers(&origin, step, n, pointers.data());
+    const Output<int64_t> distances(n, edge, alignof(int64_t));
+    for (int64_t i = 0; i < n; ++i)
+      distances.data()[i] = reinterpret_cast<intptr_t>(pointers.data()[i]) - reinterpret_cast<intptr_t>(&origin);
+    return distances.bytes();
+  });
+}
+
 inline void check_product(Family& family, const Product& p) {
   const Packed packed = pack(family, p);
   check_outputs(family, p, packed);
@@ -248,6 +262,7 @@ inline void check_product(Family& family, const Product& p) {
 }
 
 inline void check_gemm(Family& family, Random& random) {
+  for (const int64_t n : kLengths) check_pointers(family, random, n);
   static const std::vector<int64_t> all_rows = {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 19};
   static const std::vector<int64_t> depths = {1, 3, 4, 5, 8, 12, 16, 31, 36, 64, 68};
   for (const int64_t columns : {1, 2, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 79, 80, 96, 97, 129})
