@@ -183,6 +183,15 @@ Table requantized(float scale, int32_t zero_point, float output_scale, int32_t o
   return table;
 }
 
+// Rows of `length` bytes that lie one behind the other, to rows `stride` apart.
+void copy_rows(const uint8_t* from, int64_t length, int64_t rows, uint8_t* to, int64_t stride) {
+  for (int64_t row = 0; row < rows; ++row, from += length, to += stride) {
+    int64_t i = 0;
+    for (; length <= 256 && i + 16 <= length; i += 16) std::memcpy(to + i, from + i, 16);  // without a call
+    if (i < length) std::memcpy(to + i, from + i, static_cast<size_t>(length - i));
+  }
+}
+
 Tensor cat_cpu(const std::vector<Tensor>& tensors, const std::vector<double>& scales,
                const std::vector<int64_t>& zero_points, int64_t dim, double output_scale, int64_t output_zero_point) {
   constexpr const char* op = "cat";
@@ -241,12 +250,15 @@ Tensor cat_cpu(const std::vector<Tensor>& tensors, const std::vector<double>& sc
     const auto* from = data_of<uint8_t>(x);
     const int64_t serial = std::max<int64_t>(1, kSerialElements / std::max<int64_t>(1, length));
     parallel_ranges(length == 0 ? 0 : outer, serial, [&](int64_t begin, int64_t end) {
-      for (int64_t j = begin; j < end; ++j) {
-        if (copied) {
-          std::memcpy(to + j * row, from + j * length, static_cast<size_t>(length));
-        } else {
-          kernels.lookup(from + j * length, length, table.bytes, to + j * row);
-        }
+      if (copied) return copy_rows(from + begin * length, length, end - begin, to + begin * row, row);
+      // The channels of a few pixels at a time: those of one may be no more than a part of a vector.
+      uint8_t buffer[4096];
+      const int64_t together = std::max<int64_t>(1, static_cast<int64_t>(sizeof buffer) / length);
+      for (int64_t j = begin; j < end; j += together) {
+        const int64_t rows = std::min(together, end - j);
+        uint8_t* looked_up = rows == 1 ? to + j * row : buffer;
+        kernels.lookup(from + j * length, rows * length, table.bytes, looked_up);
+        if (rows > 1) copy_rows(buffer, length, rows, to + j * row, row);
       }
     });
     to += length;
