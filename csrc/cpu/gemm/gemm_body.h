@@ -104,6 +104,7 @@ void run_tiles(const GemmArgs& args, int64_t panel, const Panels& next, int64_t 
     for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 8
       for (int p = 0; p < kPanels; ++p) acc[r][p] = Output::template start<kTaken>(args, parameters[p], row + r);
+    if constexpr (kRows > kFewRows) ask_for_outputs<typename Output::Element, kRows, kPanels>(args, row, column);
     accumulate_tile<DotT>(args, panel, next, row, flip, acc);
     subtract_weight_zero_points(args, parameters, row, acc);
     Output::finish(args, parameters, row, column, columns, acc);

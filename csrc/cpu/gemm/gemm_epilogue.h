@@ -133,6 +133,17 @@ struct ToFloat {
   }
 };
 
+// The lines that a tile is written to are fetched while it is multiplied.
+template <typename Element, int kRows, int kPanels>
+TORCHQ_INLINE void ask_for_outputs(const GemmArgs& args, int64_t row, int64_t column) {
+  constexpr int kBytes = 16 * kPanels * sizeof(Element);
+  const auto* output = static_cast<const Element*>(args.output) + row * args.output_stride + column;
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r, output += args.output_stride)
+#pragma GCC unroll 8
+    for (int byte = 0; byte < kBytes; byte += 64) __builtin_prefetch(reinterpret_cast<const char*>(output) + byte, 1);
+}
+
 // Asymmetric weights: sum (x - zx)(w - zw) = sum (x - zx) w - zw sum (x - zx).
 template <int kRows, int kPanels>
 TORCHQ_INLINE void subtract_weight_zero_points(const GemmArgs& args, const PanelParameters* panel, int64_t row,
