@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from golden.calls import as_torchq
 from torchq import ops, reference
 from torchq.reference import recurrent
 
@@ -39,7 +40,8 @@ def fbgemm_engine():
 @pytest.mark.parametrize("family", FIXTURES["FAMILIES"])
 def test_gives_torchs_integers(family, seed):
     for case in FIXTURES["FAMILIES"][family](FIXTURES["Source"](seed)):
-        result = getattr(reference, case.op)(**case.arguments)
+        op, arguments = as_torchq(case.op, case.arguments)
+        result = getattr(reference, op)(**arguments)
         assert torch.equal(result, case.expected), f"{case.op} {case.name}"
 
 
