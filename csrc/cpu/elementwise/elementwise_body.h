@@ -3,17 +3,24 @@
 
 #include "../lanes.h"
 
-TORCHQ_INLINE F32 value_of(const Operand& operand, int64_t i, int64_t n, bool is_signed) {
-  const F32 shift = set(-(operand.zero_point * operand.scale));
-  return fma(set(operand.scale), to_f32(load_bytes(operand.q + i, n, is_signed)), shift);
-}
+// An operand in registers: a byte that is stored may be any of those that it was read from.
+template <bool kSigned>
+struct Values {
+  const uint8_t* q;
+  F32 scale, shift;
+  explicit TORCHQ_INLINE Values(const Operand& operand)
+      : q(operand.q), scale(set(operand.scale)), shift(set(-(operand.zero_point * operand.scale))) {}
+  TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
+    return fma(scale, to_f32(load_bytes(q + i, n, kSigned)), shift);
+  }
+};
 
 template <bool kSigned, bool kBounded>
 struct Sum {
-  const Operand &a, &b;
+  Values<kSigned> a, b;
   F32 inverse;
   TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
-    const F32 sum = (value_of(a, i, n, kSigned) + value_of(b, i, n, kSigned)) * inverse;
+    const F32 sum = (a(i, n) + b(i, n)) * inverse;
     return kBounded ? sum : below_ceiling(sum);
   }
 };
@@ -23,8 +30,8 @@ void add_to(const Operand& a, const Operand& b, int64_t n, const ByteOutput& out
             uint8_t* y) {
   const F32 inverse = set(output.inverse_scale);
   if (255.0f * (a.scale + b.scale) * output.inverse_scale <= kFarBelowCeiling)
-    return store_values(n, range, y, Sum<kSigned, true>{a, b, inverse});
-  store_values(n, range, y, Sum<kSigned, false>{a, b, inverse});
+    return store_values(n, range, y, Sum<kSigned, true>{Values<kSigned>(a), Values<kSigned>(b), inverse});
+  store_values(n, range, y, Sum<kSigned, false>{Values<kSigned>(a), Values<kSigned>(b), inverse});
 }
 
 void add(const Operand& a, const Operand& b, int64_t n, const ByteOutput& output, uint8_t* y) {
@@ -34,12 +41,12 @@ void add(const Operand& a, const Operand& b, int64_t n, const ByteOutput& output
 
 template <bool kSigned>
 struct Product {
-  const Operand &a, &b;
+  const uint8_t *a, *b;
   I32 a_zero, b_zero;
   F32 multiplier;
   TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
-    const I32 left = load_bytes(a.q + i, n, kSigned) - a_zero;
-    const I32 right = load_bytes(b.q + i, n, kSigned) - b_zero;
+    const I32 left = load_bytes(a + i, n, kSigned) - a_zero;
+    const I32 right = load_bytes(b + i, n, kSigned) - b_zero;
     return below_ceiling(to_f32(left * right) * multiplier);
   }
 };
@@ -47,19 +54,20 @@ struct Product {
 void mul(const Operand& a, const Operand& b, int64_t n, float multiplier, const ByteOutput& output, uint8_t* y) {
   const ByteRange range = byte_range(output.zero_point, output.lowest, output.is_signed);
   const I32 a_zero = set(static_cast<int32_t>(a.zero_point)), b_zero = set(static_cast<int32_t>(b.zero_point));
-  if (output.is_signed) return store_values(n, range, y, Product<true>{a, b, a_zero, b_zero, set(multiplier)});
-  return store_values(n, range, y, Product<false>{a, b, a_zero, b_zero, set(multiplier)});
+  if (output.is_signed) return store_values(n, range, y, Product<true>{a.q, b.q, a_zero, b_zero, set(multiplier)});
+  return store_values(n, range, y, Product<false>{a.q, b.q, a_zero, b_zero, set(multiplier)});
 }
 
 template <bool kSigned>
 struct Slopes {
-  const Operand& q;
+  const uint8_t* q;
   const float* negative_scale;
+  F32 scale;
   I32 zero;
   F32 inverse, output_zero;
   TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
-    const F32 t = to_f32(load_bytes(q.q + i, n, kSigned) - zero);
-    const F32 positive = max(t, set(0.0f)) * set(q.scale);
+    const F32 t = to_f32(load_bytes(q + i, n, kSigned) - zero);
+    const F32 positive = max(t, set(0.0f)) * scale;
     const F32 value = fma(min(t, set(0.0f)), load_part(negative_scale + i, n), positive);
     return below_ceiling(fma(value, inverse, output_zero));
   }
@@ -69,8 +77,10 @@ void prelu(const Operand& q, int64_t n, const float* negative_scale, const ByteO
   const ByteRange range = byte_range(0, output.lowest, output.is_signed);
   const I32 zero = set(static_cast<int32_t>(q.zero_point));
   const F32 inverse = set(output.inverse_scale), output_zero = set(static_cast<float>(output.zero_point));
-  if (output.is_signed) return store_values(n, range, y, Slopes<true>{q, negative_scale, zero, inverse, output_zero});
-  return store_values(n, range, y, Slopes<false>{q, negative_scale, zero, inverse, output_zero});
+  const F32 scale = set(q.scale);
+  if (output.is_signed)
+    return store_values(n, range, y, Slopes<true>{q.q, negative_scale, scale, zero, inverse, output_zero});
+  return store_values(n, range, y, Slopes<false>{q.q, negative_scale, scale, zero, inverse, output_zero});
 }
 
 void lookup(const uint8_t* q, int64_t n, const uint8_t* table, uint8_t* y) {

@@ -4,7 +4,7 @@
 #include "../lanes.h"
 
 struct Weighted {
-  const Corners& corners;
+  Corners corners;  // a copy: a byte that is stored may be any of those that are read
   bool is_signed;
   TORCHQ_INLINE F32 pixel(int which, int64_t i, int64_t n) const {
     return to_f32(load_bytes(corners.pixels[which] + i, n, is_signed));

@@ -44,7 +44,7 @@ void channel_moments(const uint8_t* q, int64_t pixels, int64_t channels, int64_t
 
 struct Affine {
   const uint8_t* q;
-  const AffineArgs& args;
+  AffineArgs args;  // a copy: a byte that is stored may be any of those that are read
   F32 factor, inverse, zero;
   TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
     const F32 offset = args.offset_per_element ? load_part(args.offset + i, n) : set(*args.offset);
