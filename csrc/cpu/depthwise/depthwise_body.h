@@ -32,19 +32,13 @@ TORCHQ_INLINE ChannelBlock channel_block(int64_t channels, int64_t channel) {
   return {left < width ? channels - width : channel, width};
 }
 
-// Calls visit(ChannelBlock) for all blocks, in order.
-template <typename Visit>
-TORCHQ_INLINE void for_each_block(int64_t channels, const Visit& visit) {
-  for (int64_t channel = 0; channel < channels;) {
-    const ChannelBlock block = channel_block(channels, channel);
-    visit(block);
-    channel = block.start + block.width;
-  }
-}
+// The channel that the next block is for.
+TORCHQ_INLINE int64_t end_of(const ChannelBlock& block) { return block.start + block.width; }
 
 int64_t prepared_lines(const DepthwiseArgs& args) {
   int64_t lines = 0;
-  for_each_block(args.channels, [&](ChannelBlock) { lines += block_vectors(args); });
+  for (int64_t channel = 0; channel < args.channels; channel = end_of(channel_block(args.channels, channel)))
+    lines += block_vectors(args);
   return lines;
 }
 
@@ -76,7 +70,8 @@ TORCHQ_INLINE bool prepare_parameters(const DepthwiseArgs& args, int64_t first, 
 bool prepare(const DepthwiseArgs& args, void* prepared) {
   bool bounded = true;
   auto* block = static_cast<int32_t*>(prepared);
-  for_each_block(args.channels, [&](ChannelBlock channels) {
+  for (int64_t next = 0; next < args.channels;) {
+    const ChannelBlock channels = channel_block(args.channels, next);
     const int64_t first = channels.start;
     // Channels that fill a part of a block are repeated, for several pixels in it.
     const int64_t distinct = kBlock % channels.width == 0 ? channels.width : kBlock;
@@ -95,7 +90,8 @@ bool prepare(const DepthwiseArgs& args, void* prepared) {
       }
     }
     block += block_vectors(args) * 16;
-  });
+    next = end_of(channels);
+  }
   return bounded;
 }
 
@@ -120,9 +116,9 @@ struct Place {
   int64_t element;  // of the first group's first output
   int64_t stride;   // from there to the next one's
 };
-TORCHQ_INLINE Place place_of(int64_t channels, const DepthwisePixels& pixels, int64_t group, int64_t channel,
-                             int64_t outputs) {
-  return {channel + group * pixels.step, pixels.step, group * outputs * channels + channel, channels};
+template <int kPixels>
+TORCHQ_INLINE Place place_of(const DepthwiseArgs& args, const DepthwisePixels& pixels, int64_t group, int64_t channel) {
+  return {channel + group * pixels.step, pixels.step, group * kPixels * args.channels + channel, args.channels};
 }
 
 // Each block has `part` channels of one group.
@@ -280,32 +276,37 @@ template <int kPixels>
 __attribute__((noinline)) void run_whole_block(const DepthwiseArgs& args, const DepthwisePixels& pixels,
                                                int64_t channel, const int32_t* block, const ByteRange& range,
                                                void* output) {
-  const auto blocks = [&](int64_t group) {
-    return WholeBlocks<kPixels>{place_of(args.channels, pixels, group, channel, kPixels), kBlock};
-  };
   int64_t group = 0;
-  for (; group + kQuadGroups <= pixels.groups; group += kQuadGroups)
-    run_groups<kQuadGroups, kPixels>(args, pixels, blocks(group), block, range, output);
-  for (; group < pixels.groups; ++group) run_groups<1, kPixels>(args, pixels, blocks(group), block, range, output);
+  for (; group + kQuadGroups <= pixels.groups; group += kQuadGroups) {
+    const WholeBlocks<kPixels> blocks{place_of<kPixels>(args, pixels, group, channel), kBlock};
+    run_groups<kQuadGroups, kPixels>(args, pixels, blocks, block, range, output);
+  }
+  for (; group < pixels.groups; ++group) {
+    const WholeBlocks<kPixels> blocks{place_of<kPixels>(args, pixels, group, channel), kBlock};
+    run_groups<1, kPixels>(args, pixels, blocks, block, range, output);
+  }
 }
 
 template <int kPixels>
 __attribute__((noinline)) void run_half_block(const DepthwiseArgs& args, const DepthwisePixels& pixels, int64_t channel,
                                               const int32_t* block, const ByteRange& range, void* output) {
-  const auto blocks = [&](int64_t group) {
-    return HalfBlocks<kPixels>{place_of(args.channels, pixels, group, channel, kPixels), group + 1 < pixels.groups};
-  };
   int64_t group = 0;
-  for (; group + 2 * kQuadGroups <= pixels.groups; group += 2 * kQuadGroups)
-    run_groups<kQuadGroups, kPixels>(args, pixels, blocks(group), block, range, output);
-  for (; group < pixels.groups; group += 2) run_groups<1, kPixels>(args, pixels, blocks(group), block, range, output);
+  for (; group + 2 * kQuadGroups <= pixels.groups; group += 2 * kQuadGroups) {
+    const HalfBlocks<kPixels> blocks{place_of<kPixels>(args, pixels, group, channel), true};
+    run_groups<kQuadGroups, kPixels>(args, pixels, blocks, block, range, output);
+  }
+  for (; group < pixels.groups; group += 2) {
+    const HalfBlocks<kPixels> blocks{place_of<kPixels>(args, pixels, group, channel), group + 1 < pixels.groups};
+    run_groups<1, kPixels>(args, pixels, blocks, block, range, output);
+  }
 }
 
+// Of fewer channels than the smallest block has.
 template <int kPixels>
 __attribute__((noinline)) void run_all_channels(const DepthwiseArgs& args, const DepthwisePixels& pixels,
                                                 const int32_t* block, const ByteRange& range, void* output) {
   for (int64_t group = 0; group < pixels.groups; ++group) {
-    const WholeBlocks<kPixels> blocks{place_of(args.channels, pixels, group, 0, kPixels), args.channels};
+    const WholeBlocks<kPixels> blocks{place_of<kPixels>(args, pixels, group, 0), args.channels};
     run_groups<1, kPixels>(args, pixels, blocks, block, range, output);
   }
 }
@@ -313,7 +314,9 @@ __attribute__((noinline)) void run_all_channels(const DepthwiseArgs& args, const
 template <int kPixels>
 void run_blocks(const DepthwiseArgs& args, const DepthwisePixels& pixels, const int32_t* block, const ByteRange& range,
                 void* output) {
-  for_each_block(args.channels, [&](ChannelBlock channels) {
+  for (int64_t next = 0; next < args.channels; block += block_vectors(args) * 16) {
+    const ChannelBlock channels = channel_block(args.channels, next);
+    next = end_of(channels);
     if (channels.width == kBlock) {
       run_whole_block<kPixels>(args, pixels, channels.start, block, range, output);
     } else if (kQuadHalves && channels.width == kHalf) {
@@ -321,8 +324,7 @@ void run_blocks(const DepthwiseArgs& args, const DepthwisePixels& pixels, const 
     } else {
       run_all_channels<kPixels>(args, pixels, block, range, output);
     }
-    block += block_vectors(args) * 16;
-  });
+  }
 }
 
 void run(const DepthwiseArgs& args, const void* prepared, const DepthwisePixels& pixels, void* output) {

@@ -18,6 +18,11 @@ constexpr int64_t kFromMemory = 32 << 20, kAhead = 1024;
 struct Panels {
   int64_t first, count;
 };
+// Those of the i-th block to be computed.
+TORCHQ_INLINE Panels panels_of_block(int64_t panels, int64_t blocks, int64_t i) {
+  const int64_t block = last_first(i, blocks), first = panels * block / blocks;
+  return {first, panels * (block + 1) / blocks - first};
+}
 
 // Whether a step asks for weights: of none of its panels, of the first one, or of all of them.
 enum class Asks { none, first, all };
@@ -135,12 +140,12 @@ void gemm(const GemmArgs& args) {
   if (args.rows == 0) return;
   const int64_t panels = (args.columns + 15) / 16;
   const int64_t blocks = (panels + kTilePanels - 1) / kTilePanels;
-  const auto block = [&](int64_t i) {
-    const int64_t at = last_first(i, blocks), first = panels * at / blocks;
-    return Panels{first, panels * (at + 1) / blocks - first};
-  };
-  for (int64_t i = 0; i < blocks; ++i)
-    run_block<Output, DotT, kTilePanels>(args, block(i), i + 1 < blocks ? block(i + 1) : Panels{0, 0});
+  Panels block = panels_of_block(panels, blocks, 0);
+  for (int64_t i = 0; i < blocks; ++i) {
+    const Panels next = i + 1 < blocks ? panels_of_block(panels, blocks, i + 1) : Panels{0, 0};
+    run_block<Output, DotT, kTilePanels>(args, block, next);
+    block = next;
+  }
 }
 
 int64_t no_scratch(int64_t, int64_t) { return 0; }
