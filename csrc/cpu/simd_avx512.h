@@ -226,15 +226,24 @@ TORCHQ_INLINE GroupWeights ones_of_groups() { return set(int32_t{0x01010101}); }
 TORCHQ_INLINE GroupWeights load_group_weights(const int8_t* p, int) { return {_mm512_loadu_si512(p)}; }
 struct Channels {
   __m128i v;
+  const uint8_t* p;  // where they come from
+  __m512i mask;
 };
 TORCHQ_INLINE Channels load_channels(const uint8_t* p, int64_t n, bool flip) {
   const __m128i bytes =
       n >= 16 ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)) : _mm_maskz_loadu_epi8(lanes(n), p);
-  return {flip ? _mm_xor_si128(bytes, _mm_set1_epi8(-128)) : bytes};
+  return {flip ? _mm_xor_si128(bytes, _mm_set1_epi8(-128)) : bytes, p,
+          _mm512_set1_epi32(flip ? static_cast<int32_t>(0x80808080u) : 0)};
 }
 template <int kWidth, int kQuad, int kPart>
 TORCHQ_INLINE void multiply_add_group(GroupSums& acc, Channels x, GroupWeights w) {
-  constexpr int kLast = kWidth == 8 ? kQuad + 2 : kQuad;
+  if constexpr (kWidth == 16) {  // all columns see the same quads: loaded for all of them, nothing is to be moved
+    int32_t four;
+    __builtin_memcpy(&four, x.p + 4 * kQuad, 4);
+    multiply_add_quads(acc, {_mm512_xor_si512(_mm512_set1_epi32(four), x.mask)}, {{w}});
+    return;
+  }
+  constexpr int kLast = kQuad + 2;
   const __m512i quads = kWidth == 4 ? _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3)
                                     : _mm512_setr_epi32(kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kQuad, kLast,
                                                         kLast, kLast, kLast, kLast, kLast, kLast, kLast);
