@@ -70,11 +70,12 @@ DynamicLinear::DynamicLinear(const char* op, const Weight& weight, bool per_toke
   prepare_layer(header, weight, lines_.data());
 }
 
-void DynamicLinear::run(const float* x, int64_t rows, float* y) const {
+void DynamicLinear::run(const float* x, int64_t rows, float* y, bool backwards) const {
   const int64_t k = header().packed.k;
   GemmArgs args = gemm_args(header(), packed_, 0);
   args.parameters = Layer(lines_.data()).parameters(0, 0);
   args.output = y;
+  args.backwards = backwards;
   args.output_stride = args.columns;
   QParams whole{};
   if (!per_token_) whole = qparams_of(extremes_of_all(quantize_kernels(current_isa()), x, rows * k), qmax_);

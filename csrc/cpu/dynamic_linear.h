@@ -13,7 +13,7 @@ class DynamicLinear {
   const LayerHeader& header() const { return Layer(lines_.data()).header(); }
 
   // x: [rows, K] to y: [rows, N]. With one scale and zero point for all rows, unless each has its own.
-  void run(const float* x, int64_t rows, float* y) const;
+  void run(const float* x, int64_t rows, float* y, bool backwards = false) const;
 
  private:
   PackedWeight packed_;

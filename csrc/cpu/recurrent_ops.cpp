@@ -105,7 +105,8 @@ void run_steps(const Cell& cell, const Tensor& input, const Steps& steps, const 
   std::vector<float> carried(static_cast<size_t>(hidden.size(0) * columns));
   for (int64_t i = 0; i < steps.count(); ++i) {
     const int64_t t = reverse ? steps.count() - 1 - i : i;
-    cell.hidden.run(data_of<float>(hidden), steps.rows(t), carried.data());
+    // To and fro: half of a weight as large as the cache is then still there.
+    cell.hidden.run(data_of<float>(hidden), steps.rows(t), carried.data(), i % 2 == 1);
     step(steps.rows(t), products.data() + steps.first[t] * columns, carried.data(), steps.first[t]);
   }
 }

@@ -71,6 +71,9 @@ struct GemmArgs {
   const int32_t* row_zero_points;  // [M]
 
   bool relu;
+  // Whether columns are computed from the last to the first. A caller that repeats a product finds the weights that it
+  // read last still in the cache.
+  bool backwards;
   void* output;           // row m starts at element m * output_stride
   int64_t output_stride;  // elements
   void* scratch;          // scratch_bytes(args) of them, for this call alone

@@ -19,8 +19,8 @@ struct Panels {
   int64_t first, count;
 };
 // Those of the i-th block to be computed.
-TORCHQ_INLINE Panels panels_of_block(int64_t panels, int64_t blocks, int64_t i) {
-  const int64_t block = last_first(i, blocks), first = panels * block / blocks;
+TORCHQ_INLINE Panels panels_of_block(const GemmArgs& args, int64_t panels, int64_t blocks, int64_t i) {
+  const int64_t block = last_first(args, i, blocks), first = panels * block / blocks;
   return {first, panels * (block + 1) / blocks - first};
 }
 
@@ -140,9 +140,9 @@ void gemm(const GemmArgs& args) {
   if (args.rows == 0) return;
   const int64_t panels = (args.columns + 15) / 16;
   const int64_t blocks = (panels + kTilePanels - 1) / kTilePanels;
-  Panels block = panels_of_block(panels, blocks, 0);
+  Panels block = panels_of_block(args, panels, blocks, 0);
   for (int64_t i = 0; i < blocks; ++i) {
-    const Panels next = i + 1 < blocks ? panels_of_block(panels, blocks, i + 1) : Panels{0, 0};
+    const Panels next = i + 1 < blocks ? panels_of_block(args, panels, blocks, i + 1) : Panels{0, 0};
     run_block<Output, DotT, kTilePanels>(args, block, next);
     block = next;
   }

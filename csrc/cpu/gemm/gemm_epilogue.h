@@ -13,9 +13,12 @@ TORCHQ_INLINE int32_t shifted_zero_point(const GemmArgs& args, int32_t zero_poin
   return kTaken == Activations::s8 ? zero_point - 128 : zero_point + 128;
 }
 
-// The i-th of `count` parts of the columns to be computed: the last one, then the others in order. Its stores may run on
-// into the next row, which is written later where rows are computed in order too.
-TORCHQ_INLINE int64_t last_first(int64_t i, int64_t count) { return i == 0 ? count - 1 : i - 1; }
+// The i-th of `count` parts of the columns to be computed: the last one, then the others in order, or in reverse. The
+// stores of the last one may run on into the next row, which is written later where rows are computed in order too.
+TORCHQ_INLINE int64_t last_first(const GemmArgs& args, int64_t i, int64_t count) {
+  if (args.backwards) return count - 1 - i;
+  return i == 0 ? count - 1 : i - 1;
+}
 
 struct ToBytes {
   using Element = uint8_t;

@@ -108,7 +108,7 @@ struct WidenedTiles {
     for (int64_t tile = 0; tile < tiles; ++tile, row += kRows) {
       for (int r = 0; r < kRows; ++r) widen_row(row + r, wide + r * wide_stride(args.taps, args.tap_bytes));
       const int64_t panels = (args.columns + 15) / 16;
-      for (int64_t i = 0; i < panels; ++i) multiply<kRows>(wide, row, 16 * last_first(i, panels));
+      for (int64_t i = 0; i < panels; ++i) multiply<kRows>(wide, row, 16 * last_first(args, i, panels));
     }
   }
 

@@ -15,7 +15,7 @@ struct Product {
   int64_t row_bytes;                  // of one row of one tap
   int64_t group_width, first_column;  // of groups side by side; 0 without
   int64_t row_pitch, output_stride;
-  bool signed_input, signed_output, relu;
+  bool signed_input, signed_output, relu, backwards;
   std::vector<int8_t> weight;      // [columns, k, 1, 1, taps]
   std::vector<uint8_t> a;          // [taps * rows][row_bytes], in random order
   std::vector<int64_t> order;      // [taps][row_pitch]: which of those
@@ -47,6 +47,7 @@ inline Product random_product(Random& random, int64_t rows, int64_t columns, int
   p.signed_input = !narrow && random.coin();
   p.signed_output = random.coin();
   p.relu = random.coin();
+  p.backwards = random.coin();
   for (const uint8_t byte : bytes(random, columns * k * taps))
     p.weight.push_back(values == Values::largest ? int8_t{-128} : static_cast<int8_t>(byte));
   p.a = bytes(random, rows * taps * p.row_bytes);
@@ -150,6 +151,7 @@ std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level,
     if (p.group_width == 0) args.row_sums = row_sums.data();
   }
   args.relu = p.relu;
+  args.backwards = p.backwards;
   args.output = output.data();
   args.output_stride = p.output_stride;
   if (to_float) {
@@ -208,6 +210,7 @@ inline std::string described(const Product& p) {
                    {"signed_input", p.signed_input},
                    {"signed_output", p.signed_output},
                    {"relu", p.relu},
+                   {"backwards", p.backwards},
                    {"asymmetric", !p.weight_zero_points.empty()},
                    {"residual", !p.residual.empty()},
                    {"bias", !p.bias.empty()}});
