@@ -169,11 +169,6 @@ TORCHQ_INLINE void interleave_pixels(__m256i a, __m256i b, __m256i c, __m256i d,
   x[0] = {_mm256_unpacklo_epi16(ab_low, cd_low), _mm256_unpackhi_epi16(ab_low, cd_low)};
   x[1] = {_mm256_unpacklo_epi16(ab_high, cd_high), _mm256_unpackhi_epi16(ab_high, cd_high)};
 }
-TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
-                              I32 (&x)[kQuadVectors]) {
-  interleave_pixels(load_pixel(pixels[0] + channel, n), load_pixel(pixels[1] + channel, n),
-                    load_pixel(pixels[2] + channel, n), load_pixel(pixels[3] + channel, n), flip, x);
-}
 TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
   const __m256i bytes = narrow_within_lanes(y[0], y[1], range);
   uint8_t buffer[32];
@@ -185,12 +180,8 @@ TORCHQ_INLINE __m256i load_pixel_halves(const uint8_t* p, int64_t step) {
   const __m256i first = _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   return _mm256_inserti128_si256(first, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + step)), 1);
 }
-TORCHQ_INLINE void load_quad_halves(const uint8_t* const* pixels, int64_t channel, int64_t step, bool flip,
-                                    I32 (&x)[kQuadVectors]) {
-  interleave_pixels(load_pixel_halves(pixels[0] + channel, step), load_pixel_halves(pixels[1] + channel, step),
-                    load_pixel_halves(pixels[2] + channel, step), load_pixel_halves(pixels[3] + channel, step), flip,
-                    x);
-}
+#include "simd_x86.h"
+
 TORCHQ_INLINE void store_quad_halves(uint8_t* p, uint8_t* q, const F32 (&y)[kQuadVectors], const ByteRange& range) {
   const __m256i bytes = narrow_within_lanes(y[0], y[1], range);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(q), _mm256_extracti128_si256(bytes, 1));
@@ -231,8 +222,6 @@ TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {_mm256_min_epu8(a.v, b.v)}; 
 TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {_mm256_xor_si256(a.v, b.v)}; }
 
 // A shuffle looks up 16 entries by the low half of an index; the other half chooses one of sixteen results, bit by bit.
-#include "simd_xmm.h"
-
 constexpr int kTableBytes = 32;
 struct ByteTable {
   const uint8_t* bytes;
