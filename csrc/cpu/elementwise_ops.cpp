@@ -185,10 +185,11 @@ Table requantized(float scale, int32_t zero_point, float output_scale, int32_t o
 
 // Rows of `length` bytes that lie one behind the other, to rows `stride` apart.
 void copy_rows(const uint8_t* from, int64_t length, int64_t rows, uint8_t* to, int64_t stride) {
+  // A short row is copied without a call, but for its last bytes.
+  const int64_t sixteens = length <= 256 ? length / 16 * 16 : 0;
   for (int64_t row = 0; row < rows; ++row, from += length, to += stride) {
-    int64_t i = 0;
-    for (; length <= 256 && i + 16 <= length; i += 16) std::memcpy(to + i, from + i, 16);  // without a call
-    if (i < length) std::memcpy(to + i, from + i, static_cast<size_t>(length - i));
+    for (int64_t i = 0; i < sixteens; i += 16) std::memcpy(to + i, from + i, 16);
+    if (sixteens < length) std::memcpy(to + sixteens, from + sixteens, static_cast<size_t>(length - sixteens));
   }
 }
 

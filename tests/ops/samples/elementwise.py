@@ -103,6 +103,12 @@ def cat_samples(dtype: torch.dtype) -> Iterator[Sample]:
         "one": ([image], 2),
         "empty-among": ([full_range(2, 0, 3, dtype=dtype), full_range(2, 4, 3, dtype=dtype)], 1),
         "all-empty": ([full_range(0, 3, dtype=dtype), full_range(0, 2, dtype=dtype)], 1),
+        # Around the bytes that are copied without a call, and those that are looked up together.
+        "short-and-long": ([full_range(3, n, dtype=dtype, seed=n) for n in (255, 257, 4096, 4097)], 1),
+        "many-pixels": (
+            [full_range(2, n, 13, 11, dtype=dtype).to(memory_format=torch.channels_last) for n in (33, 31, 16)],
+            1,
+        ),
         "channels-last": (
             [last, full_range(2, 33, 4, 3, dtype=dtype).contiguous(memory_format=torch.channels_last)],
             1,
