@@ -131,11 +131,11 @@ struct WholeBlocks {
     load_quads(pixels, at.pixel + b * at.step, part, flip, x);
   }
   TORCHQ_INLINE void store(int b, int pixel, const F32 (&y)[kQuadVectors], const ByteRange& range,
-                           uint8_t* y_at) const {
-    store_quads(y_at + at.element + (b * kPixels + pixel) * at.stride, y, range, part);
+                           uint8_t* output) const {
+    store_quads(output + at.element + (b * kPixels + pixel) * at.stride, y, range, part);
   }
-  TORCHQ_INLINE void store(int b, int pixel, F32 y, int lane, int channel, float* y_at) const {
-    store_four(y_at + at.element + (b * kPixels + pixel) * at.stride + channel, y, lane, part - channel);
+  TORCHQ_INLINE void store(int b, int pixel, F32 y, int lane, int channel, float* output) const {
+    store_four(output + at.element + (b * kPixels + pixel) * at.stride + channel, y, lane, part - channel);
   }
 };
 
@@ -149,14 +149,14 @@ struct HalfBlocks {
     load_quad_halves(pixels, at.pixel + 2 * b * at.step, second ? at.step : 0, flip, x);
   }
   TORCHQ_INLINE void store(int b, int pixel, const F32 (&y)[kQuadVectors], const ByteRange& range,
-                           uint8_t* y_at) const {
-    uint8_t* p = y_at + at.element + (2 * b * kPixels + pixel) * at.stride;
+                           uint8_t* output) const {
+    uint8_t* p = output + at.element + (2 * b * kPixels + pixel) * at.stride;
     store_quad_halves(p, second ? p + kPixels * at.stride : p, y, range);
   }
-  TORCHQ_INLINE void store(int b, int pixel, F32 y, int lane, int channel, float* y_at) const {
+  TORCHQ_INLINE void store(int b, int pixel, F32 y, int lane, int channel, float* output) const {
     const int64_t half = channel / kHalf;
     if (half == 1 && !second) return;
-    store_four(y_at + at.element + ((2 * b + half) * kPixels + pixel) * at.stride + channel % kHalf, y, lane, 4);
+    store_four(output + at.element + ((2 * b + half) * kPixels + pixel) * at.stride + channel % kHalf, y, lane, 4);
   }
 };
 

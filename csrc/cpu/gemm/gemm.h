@@ -81,7 +81,7 @@ struct GemmArgs {
 
 struct GemmKernels {
   // All columns. Reads what `parameters` names, and input_scale, input_zero_point, signed_input and output_scale.
-  // Returns whether no result but for a residual can come near 2^31 before it is rounded.
+  // Returns whether no result but for a residual can come near 2^31 before it is rounded; floats are not.
   bool (*prepare_bytes)(const GemmArgs& args, PanelParameters* parameters);
   bool (*prepare_float)(const GemmArgs& args, PanelParameters* parameters);
   void (*to_bytes)(const GemmArgs& args);
