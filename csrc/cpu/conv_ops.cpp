@@ -106,9 +106,31 @@ class KernelRows {
   bool contiguous_;  // the bytes of a kernel row, in the image
 };
 
-// The product of one group over one phase of its outputs.
+// Lists the outputs of a run from row `row` on, if there are any that see a part of the taps: with those before them, if
+// they see the same ones, or as a band of their own.
+void add_to_bands(const ConvPhase& phase, const ConvPhase::Run& run, int64_t row, int64_t taps, int64_t set_parameters,
+                  std::vector<Band>& bands) {
+  Band band{run.count, 0, taps, 0};
+  if (!phase.sees_all(run)) {
+    if (bands.empty() && row > 0) bands.push_back({row, 0, taps, 0});
+    const ConvAxis::TapRange seen = phase.taps_of(run);
+    const int64_t each = taps / phase.outer().kernel;
+    band = {run.count, seen.first * each, (seen.end - seen.first) * each,
+            phase.outer().set_of_taps(seen) * set_parameters};
+  } else if (bands.empty()) {
+    return;
+  }
+  if (!bands.empty() && bands.back().parameters == band.parameters) {
+    bands.back().rows += band.rows;
+  } else {
+    bands.push_back(band);
+  }
+}
+
+// The product of one group over one phase of its outputs. Its parameters for the next set of taps are `set_parameters`
+// further on.
 void run_phase(const ConvPhase& phase, const PackedHeader& header, const Image& image, const uint8_t* padding_pixel,
-               bool to_float, GemmArgs args) {
+               bool to_float, int64_t set_parameters, GemmArgs args) {
   const bool in_place = header.taps_in_place();
   std::vector<int64_t> offsets;
   if (in_place) {
@@ -130,6 +152,7 @@ void run_phase(const ConvPhase& phase, const PackedHeader& header, const Image& 
   run_gemm(args, phase.lines(), depth, to_float, [&](int64_t line, int64_t first, int64_t count, Chunk& chunk) {
     if (!in_place) chunk.bytes.resize(static_cast<size_t>(kChunkRows * header.depth()));
     phase.for_each_run(line, first, count, [&](int64_t row, const ConvPhase::Run& run) {
+      if (phase.in_parts()) add_to_bands(phase, run, row, args.taps, set_parameters, chunk.bands);
       if (in_place) {
         point_at_pixels(phase, image, padding_pixel, row, run, chunk);
       } else {
@@ -196,7 +219,7 @@ Tensor run_convolution(const char* op, const Layer& layer, const PackedWeight& p
         args.residual_zero_point = shared.residual_zero_point;
       }
       const Image image{data + group * k, data + pixels.numel(), shape.channels, k};
-      run_phase(phase, header.packed, image, padding_pixel.data(), to_float, args);
+      run_phase(phase, header.packed, image, padding_pixel.data(), to_float, header.packed.total_panels(), args);
     }
   });
   return result;

@@ -31,7 +31,8 @@ std::vector<AxisTap> axis_taps(const ConvAxis& axis, int64_t phase, bool all_tap
 
 }  // namespace
 
-ConvPhase::ConvPhase(const ConvShape& shape, const int64_t (&index)[3], bool all_taps) : shape_(shape) {
+ConvPhase::ConvPhase(const ConvShape& shape, const int64_t (&index)[3], bool all_taps)
+    : shape_(shape), outer_(outer_axis(shape.axes)), in_parts_(outer().most_unseen() > 0) {
   std::vector<AxisTap> along[3];
   for (int i = 0; i < 3; ++i) {
     axes_[i] = {index[i], shape.axes[i].outputs(index[i])};
@@ -52,6 +53,16 @@ ConvPhase::ConvPhase(const ConvShape& shape, const int64_t (&index)[3], bool all
                          (i.offset * height + j.offset) * width + k.offset,
                          {i.first, j.first, k.first},
                          {i.end, j.end, k.end}});
+}
+
+ConvAxis::TapRange ConvPhase::taps_of(const Run& run) const {
+  const ConvAxis::TapRange all{0, outer().kernel};
+  const int64_t at = run.at[outer_], each = static_cast<int64_t>(taps_.size()) / all.end;
+  ConvAxis::TapRange seen = all;
+  while (seen.first < all.end && at < taps_[seen.first * each].first[outer_]) ++seen.first;
+  while (seen.end > seen.first && at >= taps_[(seen.end - 1) * each].end[outer_]) --seen.end;
+  const bool one_side = seen.first == 0 || seen.end == all.end;
+  return seen.first < seen.end && one_side ? seen : all;
 }
 
 }  // namespace torchq

@@ -43,6 +43,15 @@ class ConvPhase {
   int64_t input_step() const { return shape_.axes[2].input_step(); }
   int64_t output_step() const { return shape_.axes[2].output_step(); }
 
+  // Whether there are outputs that see a part of the taps along the outer axis.
+  bool in_parts() const { return in_parts_; }
+  // Whether a run of outputs sees all of them, and which it sees; all are told where some are padding on both sides.
+  bool sees_all(const Run& run) const {
+    return run.at[outer_] >= inside_first_[outer_] && run.at[outer_] < inside_end_[outer_];
+  }
+  ConvAxis::TapRange taps_of(const Run& run) const;
+  const ConvAxis& outer() const { return shape_.axes[outer_]; }
+
   // Which outputs of a run see a pixel of the input through every tap.
   std::pair<int64_t, int64_t> inside(const Run& run) const { return overlap(inside_first_, inside_end_, run); }
 
@@ -109,6 +118,8 @@ class ConvPhase {
   Along axes_[3];
   std::vector<Tap> taps_;
   int64_t inside_first_[3], inside_end_[3];
+  int outer_;
+  bool in_parts_;
 };
 
 // Calls visit(phase, index) for each phase that has outputs.

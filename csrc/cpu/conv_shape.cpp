@@ -47,6 +47,15 @@ std::vector<ConvAxis::Tap> ConvAxis::taps(int64_t phase) const {
   return taps;
 }
 
+ConvAxis::TapRange ConvAxis::taps_of_set(int64_t set) const {
+  const int64_t most = most_unseen();
+  return set <= most ? TapRange{set, kernel} : TapRange{0, kernel - (set - most)};
+}
+
+int64_t ConvAxis::set_of_taps(const TapRange& taps) const {
+  return taps.first > 0 ? taps.first : taps.end < kernel ? most_unseen() + kernel - taps.end : 0;
+}
+
 ConvWindow::ConvWindow(const int64_t* window, int64_t dims, bool transposed) {
   for (int64_t i = 0; i < 3; ++i) {
     const int64_t d = i - (3 - dims);

@@ -2,6 +2,7 @@
 // are 1.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "gemm/pack.h"
@@ -19,6 +20,10 @@ struct ConvAxis {
     int64_t tap;     // of the kernel
     int64_t offset;  // output j of the phase sees input j * input_step + offset through it
   };
+  // Neighbouring taps, first .. end.
+  struct TapRange {
+    int64_t first, end;
+  };
   int64_t phases() const { return transposed ? stride : 1; }
   int64_t input_step() const { return transposed ? 1 : stride; }
   int64_t output_step() const { return transposed ? stride : 1; }
@@ -27,12 +32,23 @@ struct ConvAxis {
   int64_t outputs(int64_t phase) const {
     return output > phase ? (output - phase + output_step() - 1) / output_step() : 0;
   }
+  // Outputs near a border see a range of the taps, and padding through the others: all of them (set 0), all but the
+  // first s, or all but the last s - most_unseen().
+  int64_t most_unseen() const { return transposed ? 0 : std::min(kernel - 1, (padding + dilation - 1) / dilation); }
+  int64_t tap_sets() const { return 1 + 2 * most_unseen(); }
+  TapRange taps_of_set(int64_t set) const;
+  int64_t set_of_taps(const TapRange& taps) const;
 };
+
+// The outermost axis that a kernel has several taps along, but for lines. Taps at one position of it follow each other
+// in a packed weight.
+inline int outer_axis(const ConvAxis (&axes)[3]) { return axes[0].kernel > 1 ? 0 : 1; }
 
 // The three axes of a window without an input. `window` holds kernel_size, stride, padding, dilation and, for a
 // transposed convolution, output_padding, each with as many numbers as there are spatial dimensions.
 struct ConvWindow {
   ConvWindow(const int64_t* window, int64_t dims, bool transposed);
+  const ConvAxis& outer() const { return axes[outer_axis(axes)]; }
   ConvAxis axes[3];
   int64_t output_padding[3];
 };

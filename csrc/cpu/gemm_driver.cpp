@@ -28,6 +28,23 @@ void sum_rows(const GemmKernels& kernels, const GemmArgs& args, int64_t depth, C
   }
 }
 
+const GemmArgs& joined_bands(const GemmArgs& whole, bool to_float, Chunk& chunk) {
+  chunk.products.clear();
+  chunk.products.reserve(chunk.bands.size());
+  int64_t row = 0;
+  for (const Band& band : chunk.bands) {
+    GemmArgs product = rows_of(whole, row, band.rows, to_float ? sizeof(float) : 1);
+    product.row_pointers += band.first_tap * whole.row_pitch;
+    product.panels += band.first_tap * whole.tap_bytes * kPanelColumns;
+    product.taps = band.taps;
+    product.parameters += band.parameters;
+    chunk.products.push_back(product);
+    row += band.rows;
+  }
+  for (size_t i = 1; i < chunk.products.size(); ++i) chunk.products[i - 1].next = &chunk.products[i];
+  return chunk.products.front();
+}
+
 PackedWeight check_packed(const char* op, const Tensor& packed_weight) {
   check_cpu(op, "packed_weight", packed_weight);
   check_dtype(op, "packed_weight", packed_weight, ScalarType::Byte);

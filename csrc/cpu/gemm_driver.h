@@ -16,6 +16,12 @@ namespace torchq {
 constexpr int64_t kChunkRows = 96;     // 16 tiles of 6
 constexpr int64_t kSplitColumns = 64;  // 4 panels
 
+// Rows of a chunk whose products run over a range of the taps.
+struct Band {
+  int64_t rows, first_tap, taps;
+  int64_t parameters;  // which of the product's, counted from those of the whole
+};
+
 // A thread's working memory, kept between calls.
 struct Chunk {
   std::vector<const uint8_t*> pointers;  // [taps][kChunkRows]
@@ -23,8 +29,10 @@ struct Chunk {
   std::vector<int32_t> row_sums;
   std::vector<float> row_scales;
   std::vector<int32_t> row_zero_points;
-  std::vector<Line> scratch;  // the kernel's
-  std::vector<Line> layer;    // what an operator lays out for one call (layer.h)
+  std::vector<Band> bands;         // of all rows, where there are several
+  std::vector<GemmArgs> products;  // theirs
+  std::vector<Line> scratch;       // the kernel's
+  std::vector<Line> layer;         // what an operator lays out for one call (layer.h)
 
   static Chunk& of_this_thread() {
     static thread_local Chunk chunk;
@@ -41,9 +49,12 @@ struct Lines {
 // row_sums[m] = sum_k (A[m, k] - zero_point[m]) over the `depth` bytes of a row that are no padding.
 void sum_rows(const GemmKernels& kernels, const GemmArgs& args, int64_t depth, Chunk& chunk);
 
+// The products of a chunk's bands as one, in chunk.products.
+const GemmArgs& joined_bands(const GemmArgs& whole, bool to_float, Chunk& chunk);
+
 // `args` describes all columns of one group, prepared; prepare(line, first, count, chunk) fills in chunk.pointers, and
 // for float results row_scales and row_zero_points, of rows first .. first + count of a line, and returns the element
-// of the output (and of the residual) where the first of them begins.
+// of the output (and of the residual) where the first of them begins. It may fill in chunk.bands.
 template <typename Prepare>
 void run_gemm(GemmArgs args, const Lines& lines, int64_t depth, bool to_float, const Prepare& prepare) {
   const GemmKernels& kernels = gemm_kernels(current_isa());
@@ -75,6 +86,7 @@ void run_gemm(GemmArgs args, const Lines& lines, int64_t depth, bool to_float, c
       part.rows = std::min(kChunkRows, lines.length - first_row);
       part.columns = last_column - first_column;
       part.first_column = first_column;
+      chunk.bands.clear();
       const int64_t element = prepare(piece / splits / line_chunks, first_row, part.rows, chunk) + first_column;
       part.row_pointers = chunk.pointers.data();
       part.scratch = chunk.scratch.data();
@@ -90,7 +102,7 @@ void run_gemm(GemmArgs args, const Lines& lines, int64_t depth, bool to_float, c
       part.parameters += first_panel;
       part.output = static_cast<uint8_t*>(args.output) + element * (to_float ? 4 : 1);
       if (args.residual != nullptr) part.residual += element;
-      kernel(part);
+      kernel(chunk.bands.empty() ? part : joined_bands(part, to_float, chunk));
     }
   };
   const int64_t pieces = chunks * splits;

@@ -1,6 +1,7 @@
 #include "layer.h"
 
 #include <cstring>
+#include <optional>
 
 #include "depthwise_driver.h"
 
@@ -24,25 +25,52 @@ std::vector<int64_t> taps_of_phase(const LayerHeader& header, int64_t phase) {
   return taps;
 }
 
+// Leaves the product the weights of one set of taps, and their sums.
+class TapSet {
+ public:
+  TapSet(const LayerHeader& header, int64_t set) : header_(header) {
+    if (header.transposed != 0) {
+      for (const int64_t tap : taps_of_phase(header, set)) offsets_.push_back(tap * header.packed.k * kPanelColumns);
+    } else {
+      const ConvWindow window(header.window, header.spatial_dims, false);
+      range_ = window.outer().taps_of_set(set);
+      each_ = header.packed.depth() / window.outer().kernel;
+    }
+  }
+
+  void apply(const GemmKernels& kernels, GemmArgs& args) {
+    if (header_.transposed != 0) {
+      args.taps = static_cast<int64_t>(offsets_.size());
+      args.tap_bytes = header_.packed.k;
+      args.tap_offsets = offsets_.data();
+    } else {
+      args.panels += range_.first * each_ * kPanelColumns;
+      args.tap_bytes = (range_.end - range_.first) * each_;
+    }
+    column_sums_.resize(static_cast<size_t>(args.columns));
+    kernels.sum_columns(args, column_sums_.data());
+    args.column_sums = column_sums_.data();
+  }
+
+ private:
+  const LayerHeader& header_;
+  std::vector<int64_t> offsets_;
+  ConvAxis::TapRange range_;
+  int64_t each_;  // bytes of the depth at one position of the outer axis
+  std::vector<int32_t> column_sums_;
+};
+
 bool prepare_columns(const LayerHeader& header, const Weight& weight, Line* to) {
   const GemmKernels& kernels = gemm_kernels(static_cast<Isa>(header.level));
-  std::vector<int32_t> column_sums;
   bool bounded = true;
-  for (int64_t phase = 0; phase < header.phases(); ++phase) {
+  for (int64_t set = 0; set < header.column_sets(); ++set) {
+    std::optional<TapSet> taps;
+    if (set > 0 || (header.transposed != 0 && header.column_sets() > 1)) taps.emplace(header, set);
     for (int64_t group = 0; group < header.packed.panel_groups(); ++group) {
       GemmArgs args = gemm_args(header, weight.packed, group);
       args.weight_scales = weight.scales + group * args.columns;
       if (weight.bias != nullptr) args.bias = weight.bias + group * args.columns;
-      std::vector<int64_t> offsets;
-      if (header.phases() > 1) {
-        for (const int64_t tap : taps_of_phase(header, phase)) offsets.push_back(tap * header.packed.k * kPanelColumns);
-        args.taps = static_cast<int64_t>(offsets.size());
-        args.tap_bytes = header.packed.k;
-        args.tap_offsets = offsets.data();
-        column_sums.resize(static_cast<size_t>(args.columns));
-        kernels.sum_columns(args, column_sums.data());
-        args.column_sums = column_sums.data();
-      }
+      if (taps.has_value()) taps->apply(kernels, args);
       auto* parameters = reinterpret_cast<PanelParameters*>(to);
       bounded &= (header.to_float != 0 ? kernels.prepare_float : kernels.prepare_bytes)(args, parameters);
       to += panel_lines(header.packed.group_panels());
@@ -53,17 +81,17 @@ bool prepare_columns(const LayerHeader& header, const Weight& weight, Line* to) 
 
 }  // namespace
 
-int64_t LayerHeader::phases() const {
-  if (transposed == 0 || !packed.taps_in_place()) return 1;
-  int64_t phases = 1;
-  for (int32_t d = 0; d < spatial_dims; ++d) phases *= window[spatial_dims + d];
-  return phases;
+int64_t LayerHeader::column_sets() const {
+  if (spatial_dims == 0) return 1;
+  const ConvWindow parsed(window, spatial_dims, transposed != 0);
+  if (transposed == 0) return parsed.outer().tap_sets();
+  return packed.taps_in_place() ? parsed.axes[0].phases() * parsed.axes[1].phases() * parsed.axes[2].phases() : 1;
 }
 
 int64_t LayerHeader::total_lines() const {
   const int64_t first = static_cast<int64_t>(lines_of(sizeof(LayerHeader)));
   if (packed.depthwise()) return first + depthwise_lines(*this);
-  return first + phases() * packed.panel_groups() * panel_lines(packed.group_panels());
+  return first + column_sets() * packed.panel_groups() * panel_lines(packed.group_panels());
 }
 
 LayerHeader layer_header(const LayerArgs& args, const PackedHeader& packed, const std::vector<int64_t>& window,
@@ -109,10 +137,11 @@ bool Layer::fits(const PackedWeight& packed, int64_t bytes) const {
          header().total_lines() * static_cast<int64_t>(sizeof(Line)) == bytes;
 }
 
-const PanelParameters* Layer::parameters(int64_t phase, int64_t group) const {
+const PanelParameters* Layer::parameters(int64_t set, int64_t group) const {
   const PackedHeader& packed = header().packed;
-  const int64_t set = (header().phases() == 1 ? 0 : phase) * packed.panel_groups() + group;
-  return reinterpret_cast<const PanelParameters*>(first()) + set * packed.group_panels();
+  const int64_t one = header().column_sets() == 1 ? 0 : set;
+  return reinterpret_cast<const PanelParameters*>(first()) +
+         (one * packed.panel_groups() + group) * packed.group_panels();
 }
 
 GemmArgs gemm_args(const LayerHeader& header, const PackedWeight& packed, int64_t group) {

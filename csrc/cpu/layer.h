@@ -3,7 +3,7 @@
 // out for one call; a module keeps it (prepare_layer).
 //
 //   LayerHeader    rounded up to whole lines
-//   parameters     [phases][groups][panels] PanelParameters; for a depthwise weight what depthwise.h's prepare gives
+//   parameters     [column sets][groups][panels] PanelParameters; for a depthwise weight what depthwise.h's prepare gives
 //
 // The parameters are those of one instruction set level; the header says which.
 #pragma once
@@ -25,8 +25,9 @@ struct LayerHeader {
   int32_t input_zero_point, output_zero_point;
   int32_t bounded;  // GemmArgs::bounded, DepthwiseArgs::bounded; of a laid out layer only
 
-  // Column sets: a transposed convolution has one for each phase of its outputs, where taps are read in place.
-  int64_t phases() const;
+  // One for each set of taps that outputs see: those of a phase, of a transposed convolution whose taps are read in
+  // place; else those that are not in the padding (ConvAxis::taps_of_set).
+  int64_t column_sets() const;
   int64_t total_lines() const;
 };
 
@@ -59,7 +60,7 @@ class Layer {
   bool fits(const PackedWeight& packed, int64_t bytes) const;
 
   const LayerHeader& header() const { return *reinterpret_cast<const LayerHeader*>(lines_); }
-  const PanelParameters* parameters(int64_t phase, int64_t group) const;
+  const PanelParameters* parameters(int64_t set, int64_t group) const;
   const void* depthwise() const { return first(); }
 
  private:

@@ -70,6 +70,10 @@ struct GemmArgs {
   const float* row_scales;         // [M]
   const int32_t* row_zero_points;  // [M]
 
+  // Another product of the same columns, whose weights are in the cache when this one's are; or null. It differs in
+  // rows, taps and what belongs to them.
+  const GemmArgs* next;
+
   bool relu;
   // Whether columns are computed from the last to the first. A caller that repeats a product finds the weights that it
   // read last still in the cache.
@@ -78,6 +82,20 @@ struct GemmArgs {
   int64_t output_stride;  // elements
   void* scratch;          // scratch_bytes(args) of them, for this call alone
 };
+
+// Rows first .. first + count of a product with elements of `element_bytes`.
+inline GemmArgs rows_of(const GemmArgs& args, int64_t first, int64_t count, int64_t element_bytes) {
+  GemmArgs part = args;
+  part.rows = count;
+  part.row_pointers += first;
+  if (args.row_sums != nullptr) part.row_sums += first;
+  if (args.row_scales != nullptr) part.row_scales += first;
+  if (args.row_zero_points != nullptr) part.row_zero_points += first;
+  if (args.residual != nullptr) part.residual += first * args.residual_stride;
+  part.output = static_cast<uint8_t*>(args.output) + first * args.output_stride * element_bytes;
+  part.next = nullptr;
+  return part;
+}
 
 struct GemmKernels {
   // All columns. Reads what `parameters` names, and input_scale, input_zero_point, signed_input and output_scale.

@@ -143,7 +143,8 @@ void gemm(const GemmArgs& args) {
   Panels block = panels_of_block(args, panels, blocks, 0);
   for (int64_t i = 0; i < blocks; ++i) {
     const Panels next = i + 1 < blocks ? panels_of_block(args, panels, blocks, i + 1) : Panels{0, 0};
-    run_block<Output, DotT, kTilePanels>(args, block, next);
+    for (const GemmArgs* product = &args; product != nullptr; product = product->next)
+      run_block<Output, DotT, kTilePanels>(*product, block, next);
     block = next;
   }
 }

@@ -90,6 +90,7 @@ struct GroupedTiles {
 
 template <typename Output>
 void grouped(const GemmArgs& args) {
+  if (args.next != nullptr) grouped<Output>(*args.next);
   if (args.rows == 0) return;
   if (args.group_width == 4) return for_each_tile_size<kGroupedRows>(args.rows, GroupedTiles<Output, 4>{args});
   if (args.group_width == 8) return for_each_tile_size<kGroupedRows>(args.rows, GroupedTiles<Output, 8>{args});

@@ -132,20 +132,6 @@ struct WidenedTiles {
   }
 };
 
-// Rows first .. first + count of the product.
-template <typename Output>
-GemmArgs part_of(const GemmArgs& args, int64_t first, int64_t count) {
-  GemmArgs part = args;
-  part.rows = count;
-  part.row_pointers += first;
-  if (args.row_sums != nullptr) part.row_sums += first;
-  if (args.row_scales != nullptr) part.row_scales += first;
-  if (args.row_zero_points != nullptr) part.row_zero_points += first;
-  if (args.residual != nullptr) part.residual += first * args.residual_stride;
-  part.output = static_cast<typename Output::Element*>(args.output) + first * args.output_stride;
-  return part;
-}
-
 template <typename Output>
 void widened(const GemmArgs& args) {
   if (args.rows == 0) return;
@@ -159,7 +145,9 @@ constexpr int64_t kNarrowRows = 6, kNarrowProducts = 32768;
 
 template <typename Output>
 void gemm_or_widened(const GemmArgs& args) {
+  if (args.next != nullptr) gemm_or_widened<Output>(*args.next);
   if (args.signed_input) return widened<Output>(args);
+  constexpr int64_t kBytes = sizeof(typename Output::Element);
   const int64_t enough = kNarrowRows + kNarrowProducts / (1 + args.taps * args.tap_bytes * args.columns);
   NarrowRows rows{args};
   for (int64_t row = 0; row < args.rows;) {
@@ -172,8 +160,8 @@ void gemm_or_widened(const GemmArgs& args) {
       first = args.rows;
       narrow = 0;
     }
-    widened<Output>(part_of<Output>(args, row, first - row));
-    gemm<Output, Dot>(part_of<Output>(args, first, narrow));
+    widened<Output>(rows_of(args, row, first - row, kBytes));
+    gemm<Output, Dot>(rows_of(args, first, narrow, kBytes));
     row = first + narrow;
   }
 }

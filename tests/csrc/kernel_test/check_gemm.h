@@ -14,6 +14,7 @@ struct Product {
   int64_t tap_bytes;                  // k rounded up
   int64_t row_bytes;                  // of one row of one tap
   int64_t group_width, first_column;  // of groups side by side; 0 without
+  int64_t first_rows;                 // of two products that are computed as one, the second one without the first tap
   int64_t row_pitch, output_stride;
   bool signed_input, signed_output, relu, backwards;
   std::vector<int8_t> weight;      // [columns, k, 1, 1, taps]
@@ -41,6 +42,7 @@ inline Product random_product(Random& random, int64_t rows, int64_t columns, int
   p.taps = taps;
   p.k = k;
   p.tap_bytes = p.row_bytes = torchq::round_up(k, 4);
+  p.first_rows = taps > 1 && rows > 1 && random.coin() ? random.between(1, rows - 1) : rows;
   p.row_pitch = rows + random.between(0, 2);
   p.output_stride = columns + random.between(0, 2);
   const bool narrow = values == Values::seven_bits || values == Values::rarely_more;
@@ -169,11 +171,30 @@ std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level,
     args.residual_zero_point = p.residual_zero_point;
   }
   const torchq::GemmKernels& kernels = torchq::gemm_kernels(level);
-  const Output<torchq::PanelParameters> parameters(torchq::round_up(p.columns, 16) / 16, edge);
-  args.bounded = (to_float ? kernels.prepare_float : kernels.prepare_bytes)(args, parameters.data());
+  const auto prepare = to_float ? kernels.prepare_float : kernels.prepare_bytes;
+  const int64_t column_panels = torchq::round_up(p.columns, 16) / 16;
+  const Output<torchq::PanelParameters> parameters(column_panels, edge), second_parameters(column_panels, edge);
+  args.bounded = prepare(args, parameters.data());
   args.parameters = parameters.data();
   const Output<uint8_t> scratch(kernels.scratch_bytes(p.taps, p.tap_bytes), edge, alignof(int16_t));
   args.scratch = scratch.data();
+  GemmArgs second = torchq::rows_of(args, p.first_rows, p.rows - p.first_rows, sizeof(T));
+  std::vector<int32_t> second_sums(static_cast<size_t>(p.columns));
+  if (second.rows > 0) {
+    second.taps -= 1;
+    second.row_pointers += p.row_pitch;
+    if (offsets.empty()) {
+      second.panels += p.tap_bytes * torchq::kPanelColumns;
+    } else {
+      second.tap_offsets += 1;
+    }
+    kernels.sum_columns(second, second_sums.data());
+    second.column_sums = second_sums.data();
+    second.bounded = prepare(second, second_parameters.data());
+    second.parameters = second_parameters.data();
+    args.rows = p.first_rows;
+    args.next = &second;
+  }
   if (p.group_width > 0) {
     (to_float ? kernels.grouped_to_float : kernels.grouped_to_bytes)(args);
   } else {
@@ -206,6 +227,7 @@ inline std::string described(const Product& p) {
                    {"columns", p.columns},
                    {"taps", p.taps},
                    {"k", p.k},
+                   {"first_rows", p.first_rows},
                    {"group_width", p.group_width},
                    {"signed_input", p.signed_input},
                    {"signed_output", p.signed_output},

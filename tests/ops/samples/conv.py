@@ -104,6 +104,32 @@ def window_samples() -> Iterator[Sample]:
             yield from convolutions(label, full_range(*image, seed=seed), kernel, **window, **options)
 
 
+def border_samples() -> Iterator[Sample]:
+    """Outputs that see a part of the kernel, which is more than one row of it, or on both sides, or across a chunk."""
+    for seed, (name, image, kernel, window) in enumerate(
+        (
+            ("two-rows", (1, 8, 9, 7), (17, 5, 3), {"padding": (2, 1)}),
+            ("two-rows-stride", (1, 8, 9, 7), (17, 5, 3), {"padding": (4, 1), "stride": (3, 1)}),
+            ("three-rows-of-three-channels", (1, 3, 12, 9), (17, 7, 7), {"padding": (3, 3), "stride": (2, 2)}),
+            ("both-sides", (1, 4, 2, 6), (33, 5, 3), {"padding": (2, 1)}),
+            ("nothing-but-padding", (1, 4, 3, 6), (33, 3, 3), {"padding": (5, 1)}),
+            ("dilation", (1, 8, 14, 5), (65, 3, 3), {"padding": (6, 6), "dilation": (6, 6)}),
+            ("dilation-beyond", (1, 8, 14, 5), (65, 3, 3), {"padding": (8, 2), "dilation": (3, 2)}),
+            ("across-chunks", (3, 4, 5, 31), (20, 3, 3), {"padding": (1, 1)}),
+            ("groups-of-4", (2, 12, 6, 5), (12, 5, 5), {"padding": (2, 2), "groups": 3}),
+            ("groups-of-16", (2, 48, 6, 5), (48, 3, 3), {"padding": (1, 1), "groups": 3}),
+            ("groups-of-20", (2, 40, 6, 5), (18, 3, 3), {"padding": (2, 2), "groups": 2}),
+            ("3d", (1, 4, 4, 5, 3), (18, 3, 3, 3), {"padding": (1, 1, 1)}),
+            ("3d-flat", (1, 4, 4, 5, 3), (18, 1, 3, 3), {"padding": (0, 1, 1)}),
+        )
+    ):
+        for number, dtype in enumerate(BYTES):
+            x = full_range(*image, dtype=dtype, seed=seed)
+            options = {"output_dtype": BYTES[(seed + number) % 2], "with_residual": number == 1, "seed": seed}
+            options |= {"asymmetric": (seed + number) % 2 == 0, "with_bias": True, "relu": seed % 2 == 0}
+            yield from convolutions(f"border-{name}-{short(dtype)}", x, kernel, **window, **options)
+
+
 def channel_samples() -> Iterator[Sample]:
     for channels in (*range(1, 10), 15, 16, 17, 63, 64, 65):
         dtype = BYTES[channels % 2]
@@ -274,6 +300,7 @@ SAMPLES = [
     *narrow_group_samples(),
     *option_samples(),
     *window_samples(),
+    *border_samples(),
     *channel_samples(),
     *extreme_samples(),
     *layout_samples(),
