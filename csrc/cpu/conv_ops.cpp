@@ -191,8 +191,7 @@ Tensor run_convolution(const char* op, const Layer& layer, const PackedWeight& p
   const ConvShape shape = conv_shape(op, input, header.packed, window, header.spatial_dims);
   const int64_t columns = header.packed.group_columns(), groups = header.packed.panel_groups();
   const int64_t channels = groups * columns;
-  const std::vector<int64_t> size = conv_output_size(shape, header.spatial_dims, channels);
-  Tensor result = empty_channels_last(Sizes(size.data(), size.size()), output_dtype(header));
+  Tensor result = empty_conv_output(shape, header.spatial_dims, channels, output_dtype(header));
   GemmArgs shared{};
   std::optional<Tensor> residual_pixels;
   if (residual.tensor != nullptr) residual_pixels = use_residual(op, residual, result, header, shared);
@@ -205,7 +204,6 @@ Tensor run_convolution(const char* op, const Layer& layer, const PackedWeight& p
   }
   const bool to_float = header.to_float != 0;
   const int64_t k = shape.channels / groups;
-  const std::vector<uint8_t> padding_pixel(static_cast<size_t>(k), static_cast<uint8_t>(header.input_zero_point));
   for_each_phase(shape, !header.packed.taps_in_place(), [&](const ConvPhase& phase, int64_t index) {
     for (int64_t group = 0; group < groups; ++group) {
       GemmArgs args = gemm_args(header, packed, group);
@@ -219,7 +217,7 @@ Tensor run_convolution(const char* op, const Layer& layer, const PackedWeight& p
         args.residual_zero_point = shared.residual_zero_point;
       }
       const Image image{data + group * k, data + pixels.numel(), shape.channels, k};
-      run_phase(phase, header.packed, image, padding_pixel.data(), to_float, header.packed.total_panels(), args);
+      run_phase(phase, header.packed, image, layer.padding_pixel(), to_float, header.packed.total_panels(), args);
     }
   });
   return result;

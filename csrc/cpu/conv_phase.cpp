@@ -10,49 +10,47 @@ struct AxisTap {
   int64_t tap, offset, first, end;
 };
 
-std::vector<AxisTap> axis_taps(const ConvAxis& axis, int64_t phase, bool all_taps) {
-  const int64_t count = axis.outputs(phase);
-  std::vector<AxisTap> taps;
-  taps.reserve(static_cast<size_t>(axis.kernel));
-  if (all_taps)
-    for (int64_t tap = 0; tap < axis.kernel; ++tap) taps.push_back({tap, 0, 0, 0});
-  for (const ConvAxis::Tap& seen : axis.taps(phase)) {
-    const int64_t step = axis.input_step();
-    const AxisTap tap{seen.tap, seen.offset, std::clamp<int64_t>(divided_up(-seen.offset, step), 0, count),
-                      std::clamp<int64_t>(divided_up(axis.input - seen.offset, step), 0, count)};
-    if (all_taps) {
-      taps[static_cast<size_t>(seen.tap)] = tap;
-    } else {
-      taps.push_back(tap);
+void append_taps(const ConvAxis& axis, int64_t phase, bool all_taps, std::vector<AxisTap>& taps) {
+  const int64_t count = axis.outputs(phase), step = axis.input_step();
+  for (int64_t tap = 0; tap < axis.kernel; ++tap) {
+    if (axis.sees(phase, tap)) {
+      const int64_t offset = axis.offset(phase, tap);
+      taps.push_back({tap, offset, std::clamp<int64_t>(divided_up(-offset, step), 0, count),
+                      std::clamp<int64_t>(divided_up(axis.input - offset, step), 0, count)});
+    } else if (all_taps) {
+      taps.push_back({tap, 0, 0, 0});
     }
   }
-  return taps;
 }
 
 }  // namespace
 
 ConvPhase::ConvPhase(const ConvShape& shape, const int64_t (&index)[3], bool all_taps)
     : shape_(shape), outer_(outer_axis(shape.axes)), in_parts_(outer().most_unseen() > 0) {
-  std::vector<AxisTap> along[3];
+  std::vector<AxisTap> along;
+  along.reserve(static_cast<size_t>(shape.axes[0].kernel + shape.axes[1].kernel + shape.axes[2].kernel));
+  size_t end[3];
   for (int i = 0; i < 3; ++i) {
     axes_[i] = {index[i], shape.axes[i].outputs(index[i])};
-    along[i] = axis_taps(shape.axes[i], index[i], all_taps);
     inside_first_[i] = 0;
     inside_end_[i] = axes_[i].count;
-    for (const AxisTap& tap : along[i]) {
-      inside_first_[i] = std::max(inside_first_[i], tap.first);
-      inside_end_[i] = std::min(inside_end_[i], tap.end);
+    const size_t first = along.size();
+    append_taps(shape.axes[i], index[i], all_taps, along);
+    end[i] = along.size();
+    for (size_t tap = first; tap < end[i]; ++tap) {
+      inside_first_[i] = std::max(inside_first_[i], along[tap].first);
+      inside_end_[i] = std::min(inside_end_[i], along[tap].end);
     }
   }
   const int64_t height = shape.axes[1].input, width = shape.axes[2].input;
-  taps_.reserve(along[0].size() * along[1].size() * along[2].size());
-  for (const AxisTap& i : along[0])
-    for (const AxisTap& j : along[1])
-      for (const AxisTap& k : along[2])
-        taps_.push_back({(i.tap * shape.axes[1].kernel + j.tap) * shape.axes[2].kernel + k.tap,
-                         (i.offset * height + j.offset) * width + k.offset,
-                         {i.first, j.first, k.first},
-                         {i.end, j.end, k.end}});
+  taps_.reserve(end[0] * (end[1] - end[0]) * (end[2] - end[1]));
+  for (size_t i = 0; i < end[0]; ++i)
+    for (size_t j = end[0]; j < end[1]; ++j)
+      for (size_t k = end[1]; k < end[2]; ++k)
+        taps_.push_back({(along[i].tap * shape.axes[1].kernel + along[j].tap) * shape.axes[2].kernel + along[k].tap,
+                         (along[i].offset * height + along[j].offset) * width + along[k].offset,
+                         {along[i].first, along[j].first, along[k].first},
+                         {along[i].end, along[j].end, along[k].end}});
 }
 
 ConvAxis::TapRange ConvPhase::taps_of(const Run& run) const {

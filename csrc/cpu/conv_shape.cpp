@@ -34,19 +34,6 @@ std::string kernel_text(const PackedHeader& header, int64_t dims) {
 
 }  // namespace
 
-std::vector<ConvAxis::Tap> ConvAxis::taps(int64_t phase) const {
-  std::vector<Tap> taps;
-  taps.reserve(static_cast<size_t>(kernel));
-  for (int64_t tap = 0; tap < kernel; ++tap) {
-    if (!transposed) {
-      taps.push_back({tap, tap * dilation - padding});
-    } else if (const int64_t distance = phase + padding - tap * dilation; distance % stride == 0) {
-      taps.push_back({tap, distance / stride});
-    }
-  }
-  return taps;
-}
-
 ConvAxis::TapRange ConvAxis::taps_of_set(int64_t set) const {
   const int64_t most = most_unseen();
   return set <= most ? TapRange{set, kernel} : TapRange{0, kernel - (set - most)};
@@ -104,10 +91,10 @@ ConvShape conv_shape(const char* op, const Tensor& input, const PackedHeader& he
   return shape;
 }
 
-std::vector<int64_t> conv_output_size(const ConvShape& shape, int64_t dims, int64_t channels) {
-  std::vector<int64_t> size{shape.n, channels};
-  for (int64_t i = 3 - dims; i < 3; ++i) size.push_back(shape.axes[i].output);
-  return size;
+Tensor empty_conv_output(const ConvShape& shape, int64_t dims, int64_t channels, ScalarType dtype) {
+  int64_t size[5] = {shape.n, channels};
+  for (int64_t d = 0; d < dims; ++d) size[2 + d] = shape.axes[3 - dims + d].output;
+  return empty_channels_last(Sizes(size, static_cast<size_t>(2 + dims)), dtype);
 }
 
 }  // namespace torchq

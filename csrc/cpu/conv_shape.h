@@ -16,10 +16,6 @@ struct ConvAxis {
   int64_t input, kernel, stride, padding, dilation, output;
   bool transposed;
 
-  struct Tap {
-    int64_t tap;     // of the kernel
-    int64_t offset;  // output j of the phase sees input j * input_step + offset through it
-  };
   // Neighbouring taps, first .. end.
   struct TapRange {
     int64_t first, end;
@@ -27,8 +23,14 @@ struct ConvAxis {
   int64_t phases() const { return transposed ? stride : 1; }
   int64_t input_step() const { return transposed ? 1 : stride; }
   int64_t output_step() const { return transposed ? stride : 1; }
-  // The taps that a phase sees, and how many outputs it has: phase, phase + output_step, ..
-  std::vector<Tap> taps(int64_t phase) const;
+  // Whether a phase sees a tap; its output j sees input j * input_step + offset through it.
+  bool sees(int64_t phase, int64_t tap) const {
+    return !transposed || (phase + padding - tap * dilation) % stride == 0;
+  }
+  int64_t offset(int64_t phase, int64_t tap) const {
+    return transposed ? (phase + padding - tap * dilation) / stride : tap * dilation - padding;
+  }
+  // How many outputs a phase has: phase, phase + output_step, ..
   int64_t outputs(int64_t phase) const {
     return output > phase ? (output - phase + output_step() - 1) / output_step() : 0;
   }
@@ -68,7 +70,7 @@ int64_t check_window(const char* op, const PackedHeader& header, const std::vect
 ConvShape conv_shape(const char* op, const Tensor& input, const PackedHeader& header, const ConvWindow& window,
                      int64_t dims);
 
-// The output's shape, [N, C, *spatial], with `dims` spatial dimensions.
-std::vector<int64_t> conv_output_size(const ConvShape& shape, int64_t dims, int64_t channels);
+// An output [N, C, *spatial] with `dims` spatial dimensions.
+Tensor empty_conv_output(const ConvShape& shape, int64_t dims, int64_t channels, ScalarType dtype);
 
 }  // namespace torchq

@@ -18,10 +18,13 @@ std::vector<int64_t> taps_of_phase(const LayerHeader& header, int64_t phase) {
   int64_t index[3];
   for (int i = 3; i-- > 0; phase /= window.axes[i].phases()) index[i] = phase % window.axes[i].phases();
   std::vector<int64_t> taps;
-  for (const ConvAxis::Tap& i : window.axes[0].taps(index[0]))
-    for (const ConvAxis::Tap& j : window.axes[1].taps(index[1]))
-      for (const ConvAxis::Tap& k : window.axes[2].taps(index[2]))
-        taps.push_back((i.tap * window.axes[1].kernel + j.tap) * window.axes[2].kernel + k.tap);
+  for (int64_t tap = 0; tap < header.packed.taps(); ++tap) {
+    const int64_t width = window.axes[2].kernel, height = window.axes[1].kernel;
+    const int64_t at[3] = {tap / width / height, tap / width % height, tap % width};
+    bool sees = true;
+    for (int i = 0; i < 3; ++i) sees &= window.axes[i].sees(index[i], at[i]);
+    if (sees) taps.push_back(tap);
+  }
   return taps;
 }
 
@@ -88,10 +91,15 @@ int64_t LayerHeader::column_sets() const {
   return packed.taps_in_place() ? parsed.axes[0].phases() * parsed.axes[1].phases() * parsed.axes[2].phases() : 1;
 }
 
+int64_t LayerHeader::padding_lines() const {
+  if (spatial_dims == 0) return 0;
+  return static_cast<int64_t>(lines_of(int64_t{packed.groups} * packed.k / packed.panel_groups()));
+}
+
 int64_t LayerHeader::total_lines() const {
   const int64_t first = static_cast<int64_t>(lines_of(sizeof(LayerHeader)));
   if (packed.depthwise()) return first + depthwise_lines(*this);
-  return first + column_sets() * packed.panel_groups() * panel_lines(packed.group_panels());
+  return first + padding_lines() + column_sets() * packed.panel_groups() * panel_lines(packed.group_panels());
 }
 
 LayerHeader layer_header(const LayerArgs& args, const PackedHeader& packed, const std::vector<int64_t>& window,
@@ -126,8 +134,12 @@ LayerHeader layer_header(const LayerArgs& args, const PackedHeader& packed, cons
 void prepare_layer(const LayerHeader& header, const Weight& weight, Line* lines) {
   Line* to = lines + lines_of(sizeof(header));
   LayerHeader laid_out = header;
-  laid_out.bounded =
-      header.packed.depthwise() ? prepare_depthwise(header, weight, to) : prepare_columns(header, weight, to);
+  if (header.packed.depthwise()) {
+    laid_out.bounded = prepare_depthwise(header, weight, to);
+  } else {
+    std::memset(to, header.input_zero_point, static_cast<size_t>(header.padding_lines()) * sizeof(Line));
+    laid_out.bounded = prepare_columns(header, weight, to + header.padding_lines());
+  }
   std::memcpy(lines, &laid_out, sizeof(laid_out));
 }
 
@@ -140,7 +152,7 @@ bool Layer::fits(const PackedWeight& packed, int64_t bytes) const {
 const PanelParameters* Layer::parameters(int64_t set, int64_t group) const {
   const PackedHeader& packed = header().packed;
   const int64_t one = header().column_sets() == 1 ? 0 : set;
-  return reinterpret_cast<const PanelParameters*>(first()) +
+  return reinterpret_cast<const PanelParameters*>(first() + header().padding_lines()) +
          (one * packed.panel_groups() + group) * packed.group_panels();
 }
 

@@ -3,6 +3,7 @@
 // out for one call; a module keeps it (prepare_layer).
 //
 //   LayerHeader    rounded up to whole lines
+//   padding        of a convolution: a pixel of the input's zero point, rounded up to whole lines
 //   parameters     [column sets][groups][panels] PanelParameters; for a depthwise weight what depthwise.h's prepare gives
 //
 // The parameters are those of one instruction set level; the header says which.
@@ -28,6 +29,7 @@ struct LayerHeader {
   // One for each set of taps that outputs see: those of a phase, of a transposed convolution whose taps are read in
   // place; else those that are not in the padding (ConvAxis::taps_of_set).
   int64_t column_sets() const;
+  int64_t padding_lines() const;
   int64_t total_lines() const;
 };
 
@@ -60,6 +62,7 @@ class Layer {
   bool fits(const PackedWeight& packed, int64_t bytes) const;
 
   const LayerHeader& header() const { return *reinterpret_cast<const LayerHeader*>(lines_); }
+  const uint8_t* padding_pixel() const { return first()->bytes; }
   const PanelParameters* parameters(int64_t set, int64_t group) const;
   const void* depthwise() const { return first(); }
 

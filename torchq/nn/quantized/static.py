@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from torchq import ops
 from torchq.dtypes import QDtype, qint8, quint8
@@ -13,8 +13,10 @@ from torchq.nn.quantized.state import QuantizedOutputModule
 from torchq.nn.quantized.weighted import WeightedQuantizedModule
 from torchq.qtensor import QTensor
 
-# Bound once: each look-up under torch.ops costs a call a part of a microsecond.
+# Bound once: each look-up costs a call a part of a microsecond, and so does the operator's Python around what it calls.
 _run_layer = torch.ops.torchq.run_layer.default
+_run_layer = getattr(_run_layer, "_op", _run_layer)
+_is_compiling, _is_tracing = torch.compiler.is_compiling, torch._C._get_tracing_state
 # A module that is used in several places has as many inputs.
 _MOST_LAYERS = 16
 
@@ -32,7 +34,7 @@ class StaticQuantizedModule(WeightedQuantizedModule, QuantizedOutputModule):
     _window: tuple[int, ...] = ()
 
     def __init__(self, weight_size: tuple[int, ...], bias: bool, groups: int = 1) -> None:
-        self._layers: dict[tuple, torch.Tensor] = {}
+        self._layers: dict[tuple, Tensor] = {}
         super().__init__(weight_size, bias, groups)
 
     def _run(self, input: Any) -> QTensor:
@@ -40,9 +42,7 @@ class StaticQuantizedModule(WeightedQuantizedModule, QuantizedOutputModule):
         scale, zero_point = self.scale, self.zero_point
         key = None
         # What is traced has to be an operator with a shape function, and the same one each time.
-        traced = torch.compiler.is_compiling() or torch._C._get_tracing_state()
-        if isinstance(input, QTensor) and type(input._data) is torch.Tensor and not traced:
-            data = input._data
+        if type(input) is QTensor and type(data := input._data) is Tensor and not (_is_compiling() or _is_tracing()):
             key = (input._scale, input._zero_point, data.dtype, scale, zero_point)
             layer = self._layers.get(key) if input._axis is None else None
             if layer is not None:
@@ -61,7 +61,7 @@ class StaticQuantizedModule(WeightedQuantizedModule, QuantizedOutputModule):
         """Raises a TypeError or ValueError for an input that the module cannot take."""
         raise NotImplementedError
 
-    def _operator(self, input: QTensor) -> torch.Tensor:
+    def _operator(self, input: QTensor) -> Tensor:
         """Returns the integers of the output by an operator that takes everything at once."""
         raise NotImplementedError
 
@@ -72,7 +72,7 @@ class StaticQuantizedModule(WeightedQuantizedModule, QuantizedOutputModule):
             *self.operands(), self._window, self._transposed, *key, self._output_storage, self._relu
         )
 
-    def _hold(self, w: QTensor, buffers: dict[str, torch.Tensor | None]) -> None:
+    def _hold(self, w: QTensor, buffers: dict[str, Tensor | None]) -> None:
         self._layers.clear()
         super()._hold(w, buffers)
 
@@ -121,7 +121,7 @@ class SameDtypeModule(QuantizedOutputModule):
         """
         super().set_output_qparams(scale, zero_point, dtype)
 
-    def _integers(self, input: Any) -> torch.Tensor:
+    def _integers(self, input: Any) -> Tensor:
         """Returns the integers of an input, as ``checked_integers``; they must also be of the module's dtype."""
         if isinstance(input, QTensor) and input._axis is None and input._data.dtype is self._output_storage:
             return input._data
