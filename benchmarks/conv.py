@@ -97,4 +97,9 @@ def _row(kind: str, shape: Shape) -> dict[str, object]:
 def run() -> list[Measured]:
     """Measures every shape."""
     rows = [_row(kind, shape) for kind, shapes in SHAPES.items() for shape in shapes]
-    return [Measured("convolution", rows, ["x ao fbgemm", "x ao x86", BEST, "of peak"])]
+    # One that has next to nothing to multiply: what a call costs.
+    smallest = _row("1 x 1", Shape(16, 16, 4, 1))
+    return [
+        Measured("convolution", rows, ["x ao fbgemm", "x ao x86", BEST, "of peak"]),
+        Measured("convolution, the call", [smallest], ["x ao fbgemm", "x ao x86", BEST]),
+    ]

@@ -68,12 +68,12 @@ TORCHQ_INLINE F32 select_less(F32 a, F32 b, F32 x, F32 y) {
 }
 
 struct ByteRange {
-  __m512i offset, lowest, flip;
+  __m512i offset, lowest;
+  bool flip;
 };
 TORCHQ_INLINE ByteRange byte_range(int32_t offset, int32_t lowest, bool is_signed) {
   return {_mm512_set1_epi16(static_cast<int16_t>(is_signed ? offset + 128 : offset)),
-          _mm512_set1_epi8(static_cast<char>(is_signed ? lowest + 128 : lowest)),
-          _mm512_set1_epi8(static_cast<char>(is_signed ? 0x80 : 0))};
+          _mm512_set1_epi8(static_cast<char>(is_signed ? lowest + 128 : lowest)), is_signed};
 }
 TORCHQ_INLINE F32 below_ceiling(F32 y) { return {_mm512_min_ps(y.v, _mm512_set1_ps(kInt32Ceiling))}; }
 // Two vectors to words.
@@ -89,7 +89,9 @@ template <int kVectors>
 TORCHQ_INLINE __m512i narrow_within_lanes(const F32 (&y)[kVectors], const ByteRange& range) {
   const __m512i low = narrow_to_words(y[0], y[kVectors == 1 ? 0 : 1], range);
   const __m512i high = kVectors <= 2 ? low : narrow_to_words(y[2], y[kVectors - 1], range);
-  return _mm512_xor_si512(_mm512_max_epu8(_mm512_packus_epi16(low, high), range.lowest), range.flip);
+  const __m512i bytes = _mm512_max_epu8(_mm512_packus_epi16(low, high), range.lowest);
+  if (range.flip) return _mm512_xor_si512(bytes, _mm512_set1_epi8(-128));
+  return bytes;
 }
 template <int kVectors>
 TORCHQ_INLINE __m512i narrow(const F32 (&y)[kVectors], const ByteRange& range) {
@@ -146,23 +148,30 @@ constexpr int kMaxDoubled = 6;
 // interleave the same way, so that nothing has to be permuted back.
 constexpr int kQuadVectors = 4;
 constexpr int kQuadGroups = 2;
+constexpr int kCarriedQuads = 3;
 constexpr int quad_channel(int vector, int lane) { return 16 * (lane / 4) + 4 * vector + lane % 4; }
 TORCHQ_INLINE __m512i load_pixel(const uint8_t* p, int64_t n) {
   return n >= 64 ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi8((1ull << n) - 1, p);
 }
-TORCHQ_INLINE void interleave_pixels(__m512i a, __m512i b, __m512i c, __m512i d, bool flip, I32 (&x)[kQuadVectors]) {
-  const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
-  const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
-  x[0].v = _mm512_unpacklo_epi16(ab_low, cd_low);
-  x[1].v = _mm512_unpackhi_epi16(ab_low, cd_low);
-  x[2].v = _mm512_unpacklo_epi16(ab_high, cd_high);
-  x[3].v = _mm512_unpackhi_epi16(ab_high, cd_high);
-  if (!flip) return;
-  // Made where it is used: GCC would make it before the loop, and keep it on the stack.
-  int32_t four = static_cast<int32_t>(0x80808080u);
-  __asm__ volatile("" : "+r"(four));
-#pragma GCC unroll 4
-  for (int v = 0; v < kQuadVectors; ++v) x[v].v = _mm512_xor_si512(x[v].v, _mm512_set1_epi32(four));
+struct PixelPair {
+  __m512i low, high;
+};
+TORCHQ_INLINE PixelPair pair_of(__m512i a, __m512i b, bool flip) {
+  if (flip) {
+    // Made where it is used: GCC would make it before the loop, and keep it on the stack.
+    int32_t four = static_cast<int32_t>(0x80808080u);
+    __asm__ volatile("" : "+r"(four));
+    a = _mm512_xor_si512(a, _mm512_set1_epi32(four));
+    b = _mm512_xor_si512(b, _mm512_set1_epi32(four));
+  }
+  return {_mm512_unpacklo_epi8(a, b), _mm512_unpackhi_epi8(a, b)};
+}
+template <int kVector>
+TORCHQ_INLINE I32 quads_of(const PixelPair& first, const PixelPair& second) {
+  if (kVector == 0) return {_mm512_unpacklo_epi16(first.low, second.low)};
+  if (kVector == 1) return {_mm512_unpackhi_epi16(first.low, second.low)};
+  if (kVector == 2) return {_mm512_unpacklo_epi16(first.high, second.high)};
+  return {_mm512_unpackhi_epi16(first.high, second.high)};
 }
 constexpr int kQuadParts = 1;
 struct QuadWeights {

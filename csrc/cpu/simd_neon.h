@@ -180,6 +180,7 @@ constexpr int kMaxDoubled = 2;
 // Quads (depthwise): 16 channels of four pixels.
 constexpr int kQuadVectors = 1;
 constexpr int kQuadGroups = 1;
+constexpr int kCarriedQuads = 0;
 constexpr int quad_channel(int, int lane) { return lane; }
 TORCHQ_INLINE uint8x16_t load_pixel(const uint8_t* p, int64_t n) {
   if (n >= 16) return vld1q_u8(p);
@@ -187,17 +188,19 @@ TORCHQ_INLINE uint8x16_t load_pixel(const uint8_t* p, int64_t n) {
   for (int64_t i = 0; i < n; ++i) buffer[i] = p[i];
   return vld1q_u8(buffer);
 }
-TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
-                              I32 (&x)[kQuadVectors]) {
-  const uint8x16_t mask = vdupq_n_u8(flip ? 0x80 : 0);
-  const uint8x16_t a = load_pixel(pixels[0] + channel, n), b = load_pixel(pixels[1] + channel, n);
-  const uint8x16_t c = load_pixel(pixels[2] + channel, n), d = load_pixel(pixels[3] + channel, n);
-  const uint16x8_t ab_low = vreinterpretq_u16_u8(veorq_u8(vzip1q_u8(a, b), mask));
-  const uint16x8_t cd_low = vreinterpretq_u16_u8(veorq_u8(vzip1q_u8(c, d), mask));
-  const uint16x8_t ab_high = vreinterpretq_u16_u8(veorq_u8(vzip2q_u8(a, b), mask));
-  const uint16x8_t cd_high = vreinterpretq_u16_u8(veorq_u8(vzip2q_u8(c, d), mask));
-  x[0] = {{vreinterpretq_s32_u16(vzip1q_u16(ab_low, cd_low)), vreinterpretq_s32_u16(vzip2q_u16(ab_low, cd_low)),
-           vreinterpretq_s32_u16(vzip1q_u16(ab_high, cd_high)), vreinterpretq_s32_u16(vzip2q_u16(ab_high, cd_high))}};
+struct PixelPair {
+  uint16x8_t low, high;
+};
+TORCHQ_INLINE PixelPair load_pair(const uint8_t* p, const uint8_t* q, int64_t n, bool flip) {
+  const uint8x16_t a = load_pixel(p, n), b = load_pixel(q, n), mask = vdupq_n_u8(flip ? 0x80 : 0);
+  return {vreinterpretq_u16_u8(veorq_u8(vzip1q_u8(a, b), mask)), vreinterpretq_u16_u8(veorq_u8(vzip2q_u8(a, b), mask))};
+}
+template <int>
+TORCHQ_INLINE I32 quads_of(const PixelPair& first, const PixelPair& second) {
+  return {{vreinterpretq_s32_u16(vzip1q_u16(first.low, second.low)),
+           vreinterpretq_s32_u16(vzip2q_u16(first.low, second.low)),
+           vreinterpretq_s32_u16(vzip1q_u16(first.high, second.high)),
+           vreinterpretq_s32_u16(vzip2q_u16(first.high, second.high))}};
 }
 constexpr int kQuadParts = 1;
 struct QuadWeights {
@@ -218,7 +221,9 @@ TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const B
   store_bytes(p, y, range, n);
 }
 constexpr bool kQuadHalves = false;
-TORCHQ_INLINE void load_quad_halves(const uint8_t* const*, int64_t, int64_t, bool, I32 (&)[kQuadVectors]) {}
+TORCHQ_INLINE PixelPair load_pair_halves(const uint8_t* a, const uint8_t* b, int64_t, bool flip) {
+  return load_pair(a, b, 16, flip);
+}
 TORCHQ_INLINE void store_quad_halves(uint8_t*, uint8_t*, const F32 (&)[kQuadVectors], const ByteRange&) {}
 TORCHQ_INLINE void store_four(float* p, F32 x, int first, int64_t n) {
   float lane[16];

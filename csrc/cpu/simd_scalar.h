@@ -17,14 +17,16 @@
 //
 // Quads, the bytes of four pixels interleaved per channel, are depthwise convolution's:
 //
-//   load_quads          16 * kQuadVectors channels of four pixels, n of them there, the rest 0, as u8: lane l of vector
-//                       v holds the four bytes of channel quad_channel(v, l), which runs in fours
+//   load_pair           16 * kQuadVectors channels of two pixels, n of them there, the rest anything, as u8
+//   quads_of            vector kVector of the quads of two pairs: lane l holds the four bytes of channel
+//                       quad_channel(kVector, l), which runs in fours
 //   kQuadGroups         how many groups of pixels are worth computing at a time, and fit
+//   kCarriedQuads       for how many quads pairs are worth keeping from one group to the next, and fit; or 0
 //   quad_part           part kQuadParts of four weights, which multiply_add_quads takes them in
 //   multiply_add_quads  acc[l] += sum of 4 u8 times 4 s8, exact for every value
 //   store_quads         store_bytes of lanes in that order, n channels
-//   kQuadHalves         whether these are there: half as many channels, all of them, of four pixels and, in the upper
-//                       half, of the pixels `step` bytes further on; they are stored at p and, before that, at q
+//   kQuadHalves         whether these are there: half as many channels, all of them, of a pair and, in the upper half,
+//                       of the pair `step` bytes further on; they are stored at p and, before that, at q
 //   store_four          lanes first .. first + 3, n of them at most
 //   Group...            the columns of a panel in kGroupParts parts, which joined_parts joins
 //   load_channels       n <= 16 channels of a pixel, the rest 0, as u8
@@ -172,14 +174,24 @@ constexpr int kMaxDoubled = 0;
 
 constexpr int kQuadVectors = 1;
 constexpr int kQuadGroups = 1;
+constexpr int kCarriedQuads = 0;
 constexpr int quad_channel(int, int lane) { return lane; }
-TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
-                              I32 (&x)[kQuadVectors]) {
-  for (int64_t i = 0; i < 16; ++i) {
-    uint32_t four = 0;
-    for (int tap = 0; tap < 4 && i < n; ++tap) four |= static_cast<uint32_t>(pixels[tap][channel + i]) << (8 * tap);
-    x[0].v[i] = static_cast<int32_t>(flip ? four ^ 0x80808080u : four);
+struct PixelPair {
+  uint8_t v[16][2];
+};
+TORCHQ_INLINE PixelPair load_pair(const uint8_t* a, const uint8_t* b, int64_t n, bool flip) {
+  PixelPair pair = {};
+  const uint8_t mask = flip ? 0x80 : 0;
+  for (int64_t i = 0; i < 16 && i < n; ++i) {
+    pair.v[i][0] = a[i] ^ mask;
+    pair.v[i][1] = b[i] ^ mask;
   }
+  return pair;
+}
+template <int>
+TORCHQ_INLINE I32 quads_of(const PixelPair& a, const PixelPair& b) {
+  TORCHQ_EACH_LANE(
+      I32, static_cast<int32_t>(a.v[i][0] | a.v[i][1] << 8 | b.v[i][0] << 16 | static_cast<uint32_t>(b.v[i][1]) << 24));
 }
 constexpr int kQuadParts = 1;
 struct QuadWeights {
@@ -199,7 +211,9 @@ TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const B
   store_bytes(p, y, range, n < 16 ? n : 16);
 }
 constexpr bool kQuadHalves = false;
-TORCHQ_INLINE void load_quad_halves(const uint8_t* const*, int64_t, int64_t, bool, I32 (&)[kQuadVectors]) {}
+TORCHQ_INLINE PixelPair load_pair_halves(const uint8_t* a, const uint8_t* b, int64_t, bool flip) {
+  return load_pair(a, b, 16, flip);
+}
 TORCHQ_INLINE void store_quad_halves(uint8_t*, uint8_t*, const F32 (&)[kQuadVectors], const ByteRange&) {}
 TORCHQ_INLINE void store_four(float* p, const F32& x, int first, int64_t n) {
   for (int64_t i = 0; i < 4 && i < n; ++i) p[i] = x.v[first + i];

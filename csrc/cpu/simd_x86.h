@@ -1,17 +1,12 @@
 // Floor 1. What the x86 levels have in common, whatever registers they take. Included by their simd_*.h, inside the
-// target regions and after load_pixel, load_pixel_halves and interleave_pixels; simd_scalar.h says what each function
+// target regions and after load_pixel, load_pixel_halves and pair_of; simd_scalar.h says what each function
 // means.
 
-TORCHQ_INLINE void load_quads(const uint8_t* const* pixels, int64_t channel, int64_t n, bool flip,
-                              I32 (&x)[kQuadVectors]) {
-  interleave_pixels(load_pixel(pixels[0] + channel, n), load_pixel(pixels[1] + channel, n),
-                    load_pixel(pixels[2] + channel, n), load_pixel(pixels[3] + channel, n), flip, x);
+TORCHQ_INLINE PixelPair load_pair(const uint8_t* a, const uint8_t* b, int64_t n, bool flip) {
+  return pair_of(load_pixel(a, n), load_pixel(b, n), flip);
 }
-TORCHQ_INLINE void load_quad_halves(const uint8_t* const* pixels, int64_t channel, int64_t step, bool flip,
-                                    I32 (&x)[kQuadVectors]) {
-  interleave_pixels(load_pixel_halves(pixels[0] + channel, step), load_pixel_halves(pixels[1] + channel, step),
-                    load_pixel_halves(pixels[2] + channel, step), load_pixel_halves(pixels[3] + channel, step), flip,
-                    x);
+TORCHQ_INLINE PixelPair load_pair_halves(const uint8_t* a, const uint8_t* b, int64_t step, bool flip) {
+  return pair_of(load_pixel_halves(a, step), load_pixel_halves(b, step), flip);
 }
 
 // Byte j of vector v of pixels belongs to plane (16 v + j) % 3: which of its 16 bytes, or -1 for another plane's.

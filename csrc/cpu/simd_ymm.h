@@ -151,6 +151,7 @@ TORCHQ_INLINE int64_t fill_pointers_in_eights(const uint8_t*, int64_t, int64_t, 
 // Quads (depthwise): 32 channels of four pixels, interleaved within 128-bit lanes.
 constexpr int kQuadVectors = 2;
 constexpr int kQuadGroups = 1;
+constexpr int kCarriedQuads = 0;
 constexpr int quad_channel(int vector, int lane) {
   return 16 * (lane % 8 / 4) + 8 * vector + 4 * (lane / 8) + lane % 4;
 }
@@ -160,14 +161,18 @@ TORCHQ_INLINE __m256i load_pixel(const uint8_t* p, int64_t n) {
   for (int64_t i = 0; i < n; ++i) buffer[i] = p[i];
   return load_ymm(buffer);
 }
-TORCHQ_INLINE void interleave_pixels(__m256i a, __m256i b, __m256i c, __m256i d, bool flip, I32 (&x)[kQuadVectors]) {
+struct PixelPair {
+  __m256i low, high;
+};
+TORCHQ_INLINE PixelPair pair_of(__m256i a, __m256i b, bool flip) {
   const __m256i mask = _mm256_set1_epi8(static_cast<char>(flip ? 0x80 : 0));
   a = _mm256_xor_si256(a, mask), b = _mm256_xor_si256(b, mask);
-  c = _mm256_xor_si256(c, mask), d = _mm256_xor_si256(d, mask);
-  const __m256i ab_low = _mm256_unpacklo_epi8(a, b), ab_high = _mm256_unpackhi_epi8(a, b);
-  const __m256i cd_low = _mm256_unpacklo_epi8(c, d), cd_high = _mm256_unpackhi_epi8(c, d);
-  x[0] = {_mm256_unpacklo_epi16(ab_low, cd_low), _mm256_unpackhi_epi16(ab_low, cd_low)};
-  x[1] = {_mm256_unpacklo_epi16(ab_high, cd_high), _mm256_unpackhi_epi16(ab_high, cd_high)};
+  return {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
+}
+template <int kVector>
+TORCHQ_INLINE I32 quads_of(const PixelPair& first, const PixelPair& second) {
+  if (kVector == 0) return {_mm256_unpacklo_epi16(first.low, second.low), _mm256_unpackhi_epi16(first.low, second.low)};
+  return {_mm256_unpacklo_epi16(first.high, second.high), _mm256_unpackhi_epi16(first.high, second.high)};
 }
 TORCHQ_INLINE void store_quads(uint8_t* p, const F32 (&y)[kQuadVectors], const ByteRange& range, int64_t n) {
   const __m256i bytes = narrow_within_lanes(y[0], y[1], range);

@@ -46,7 +46,8 @@ struct DepthwiseArgs {
 // Neighbouring groups of pixels: those under one output pixel each or, of pairs, under two.
 struct DepthwisePixels {
   int64_t groups;
-  bool pairs;  // only where args.pairs
+  // Only where args.pairs. The last two pixels of a quad are then the first two of the next group's.
+  bool pairs;
   // > 1: each pixel is that many of `channels` bytes, one behind the other in memory, and so is each output. Not with
   // pairs, and only if together * channels is a block.
   int64_t together;

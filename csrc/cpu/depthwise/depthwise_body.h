@@ -127,8 +127,9 @@ struct WholeBlocks {
   Place at;
   int64_t part;
 
-  TORCHQ_INLINE void load(const uint8_t* const* pixels, int b, bool flip, I32 (&x)[kQuadVectors]) const {
-    load_quads(pixels, at.pixel + b * at.step, part, flip, x);
+  TORCHQ_INLINE PixelPair load(const uint8_t* p, const uint8_t* q, int b, bool flip) const {
+    const int64_t pixel = at.pixel + b * at.step;
+    return load_pair(p + pixel, q + pixel, part, flip);
   }
   TORCHQ_INLINE void store(int b, int pixel, const F32 (&y)[kQuadVectors], const ByteRange& range,
                            uint8_t* output) const {
@@ -139,26 +140,43 @@ struct WholeBlocks {
   }
 };
 
-// Each block has kHalf channels of two neighbouring groups, or of one where the second is not there.
+// Each block has kHalf channels of two groups, `apart` groups from each other; or of one, if that is 0. From block to
+// block it is `next` groups.
 template <int kPixels>
 struct HalfBlocks {
   Place at;
-  bool second;
+  int64_t apart, next;
 
-  TORCHQ_INLINE void load(const uint8_t* const* pixels, int b, bool flip, I32 (&x)[kQuadVectors]) const {
-    load_quad_halves(pixels, at.pixel + 2 * b * at.step, second ? at.step : 0, flip, x);
+  TORCHQ_INLINE PixelPair load(const uint8_t* p, const uint8_t* q, int b, bool flip) const {
+    const int64_t pixel = at.pixel + b * next * at.step;
+    return load_pair_halves(p + pixel, q + pixel, apart * at.step, flip);
   }
   TORCHQ_INLINE void store(int b, int pixel, const F32 (&y)[kQuadVectors], const ByteRange& range,
                            uint8_t* output) const {
-    uint8_t* p = output + at.element + (2 * b * kPixels + pixel) * at.stride;
-    store_quad_halves(p, second ? p + kPixels * at.stride : p, y, range);
+    uint8_t* p = output + at.element + (b * next * kPixels + pixel) * at.stride;
+    store_quad_halves(p, p + apart * kPixels * at.stride, y, range);
   }
   TORCHQ_INLINE void store(int b, int pixel, F32 y, int lane, int channel, float* output) const {
     const int64_t half = channel / kHalf;
-    if (half == 1 && !second) return;
-    store_four(output + at.element + ((2 * b + half) * kPixels + pixel) * at.stride + channel % kHalf, y, lane, 4);
+    if (half == 1 && apart == 0) return;
+    const int64_t group = b * next + half * apart;
+    store_four(output + at.element + (group * kPixels + pixel) * at.stride + channel % kHalf, y, lane, 4);
   }
 };
+
+template <int kVector>
+TORCHQ_INLINE void set_quads(const PixelPair& first, const PixelPair& second, I32 (&x)[kQuadVectors]) {
+  x[kVector] = quads_of<kVector>(first, second);
+  if constexpr (kVector + 1 < kQuadVectors) set_quads<kVector + 1>(first, second, x);
+}
+
+template <typename Blocks>
+TORCHQ_INLINE void load_quads(const Blocks& blocks, const uint8_t* const* pixels, int b, bool flip,
+                              I32 (&x)[kQuadVectors]) {
+  const PixelPair first = blocks.load(pixels[0], pixels[1], b, flip);
+  const PixelPair second = blocks.load(pixels[2], pixels[3], b, flip);
+  set_quads<0>(first, second, x);
+}
 
 // kPixels outputs of each group, kBlocks blocks of them. The blocks share what is loaded of the weights.
 template <int kBlocks, int kPixels, typename Blocks>
@@ -169,7 +187,7 @@ TORCHQ_INLINE void accumulate(const DepthwiseArgs& args, const DepthwisePixels& 
   for (int64_t quad = 0; quad < args.quads; ++quad, weights += args.pairs ? 2 * kSet : kSet) {
     I32 x[kBlocks][kQuadVectors];
 #pragma GCC unroll 2
-    for (int g = 0; g < kBlocks; ++g) blocks.load(pixels.pixels + 4 * quad, g, args.signed_input, x[g]);
+    for (int g = 0; g < kBlocks; ++g) load_quads(blocks, pixels.pixels + 4 * quad, g, args.signed_input, x[g]);
 #pragma GCC unroll 2
     for (int pixel = 0; pixel < kPixels; ++pixel) {
 #pragma GCC unroll 4
@@ -190,7 +208,7 @@ TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const 
   for (int64_t quad = 0; quad < args.quads; ++quad) {
     I32 x[kBlocks][kQuadVectors];
 #pragma GCC unroll 2
-    for (int g = 0; g < kBlocks; ++g) blocks.load(pixels.pixels + 4 * quad, g, args.signed_input, x[g]);
+    for (int g = 0; g < kBlocks; ++g) load_quads(blocks, pixels.pixels + 4 * quad, g, args.signed_input, x[g]);
     const int64_t left = args.row_quads ? 3 : args.taps - 4 * quad;
     const uint32_t ones = left >= 4 ? 0x01010101u : 0x01010101u >> (8 * (4 - left));
 #pragma GCC unroll 2
@@ -230,9 +248,8 @@ TORCHQ_INLINE void store_floats(const DepthwiseArgs& args, const Blocks& blocks,
 }
 
 template <int kBlocks, int kPixels, typename Blocks>
-TORCHQ_INLINE void store_bytes_of(const DepthwiseArgs& args, const Blocks& blocks, const int32_t* block,
-                                  const ByteRange& range, const I32 (&acc)[kBlocks][kPixels][kQuadVectors],
-                                  uint8_t* output) {
+TORCHQ_INLINE void store_bytes_of(bool bounded, const Blocks& blocks, const int32_t* block, const ByteRange& range,
+                                  const I32 (&acc)[kBlocks][kPixels][kQuadVectors], uint8_t* output) {
   const auto* biases = reinterpret_cast<const float*>(block + kBlock);
   F32 y[kBlocks * kPixels][kQuadVectors];
 #pragma GCC unroll 4
@@ -241,7 +258,6 @@ TORCHQ_INLINE void store_bytes_of(const DepthwiseArgs& args, const Blocks& block
 #pragma GCC unroll 4
     for (int i = 0; i < kBlocks * kPixels; ++i) y[i][v] = (to_f32(acc[i / kPixels][i % kPixels][v]) + bias) * scale;
   }
-  const bool bounded = args.bounded;
 #pragma GCC unroll 4
   for (int i = 0; i < kBlocks * kPixels; ++i) {
     if (!bounded) {
@@ -252,22 +268,83 @@ TORCHQ_INLINE void store_bytes_of(const DepthwiseArgs& args, const Blocks& block
   }
 }
 
+template <int kBlocks, int kPixels>
+TORCHQ_INLINE void start(const int32_t* block, I32 (&acc)[kBlocks][kPixels][kQuadVectors]) {
+#pragma GCC unroll 4
+  for (int i = 0; i < kBlocks * kPixels; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < kQuadVectors; ++v) acc[i / kPixels][i % kPixels][v] = load(block + 16 * v);
+}
+
+template <int kBlocks, int kPixels, typename Blocks>
+TORCHQ_INLINE void finish(const DepthwiseArgs& args, const DepthwisePixels& pixels, const Blocks& blocks,
+                          const int32_t* block, const ByteRange& range, I32 (&acc)[kBlocks][kPixels][kQuadVectors],
+                          void* output) {
+  if (args.weight_zero_points != nullptr) subtract_weight_zero_points(args, pixels, blocks, block, acc);
+  if (args.to_float) {
+    store_floats(args, blocks, block, acc, static_cast<float*>(output));
+  } else {
+    store_bytes_of(args.bounded, blocks, block, range, acc, static_cast<uint8_t*>(output));
+  }
+}
+
 // Inlined, so that whole blocks, where their width is a constant, need no masks.
 template <int kBlocks, int kPixels, typename Blocks>
 TORCHQ_INLINE void run_groups(const DepthwiseArgs& args, const DepthwisePixels& pixels, const Blocks& blocks,
                               const int32_t* block, const ByteRange& range, void* output) {
   I32 acc[kBlocks][kPixels][kQuadVectors];
-#pragma GCC unroll 4
-  for (int i = 0; i < kBlocks * kPixels; ++i)
-#pragma GCC unroll 4
-    for (int v = 0; v < kQuadVectors; ++v) acc[i / kPixels][i % kPixels][v] = load(block + 16 * v);
+  start(block, acc);
   accumulate(args, pixels, blocks, block, acc);
-  if (args.weight_zero_points != nullptr) subtract_weight_zero_points(args, pixels, blocks, block, acc);
-  if (args.to_float) {
-    store_floats(args, blocks, block, acc, static_cast<float*>(output));
-  } else {
-    store_bytes_of(args, blocks, block, range, acc, static_cast<uint8_t*>(output));
+  finish(args, pixels, blocks, block, range, acc, output);
+}
+
+// A quad of two neighbouring groups, of pixels in pairs: the first and second, and the second and third.
+template <int kVector>
+TORCHQ_INLINE void accumulate_pairs(const int32_t* weights, const PixelPair (&pairs)[3],
+                                    I32 (&acc)[2][2][kQuadVectors]) {
+  const I32 x = quads_of<kVector>(pairs[0], pairs[1]), y = quads_of<kVector>(pairs[1], pairs[2]);
+#pragma GCC unroll 2
+  for (int pixel = 0; pixel < 2; ++pixel) {
+    const QuadWeights w = load_quad_weights(weights + pixel * kQuadParts * kBlock, kVector);
+    multiply_add_quads(acc[0][pixel][kVector], x, w);
+    multiply_add_quads(acc[1][pixel][kVector], y, w);
   }
+  // Keeps GCC from loading what comes next already: there are no registers for it.
+  __asm__ volatile("" : : : "memory");
+  if constexpr (kVector + 1 < kQuadVectors) accumulate_pairs<kVector + 1>(weights, pairs, acc);
+}
+
+// Groups of pairs, two at a time, `steps` times: two pixels that are interleaved for one group serve the next one too.
+template <int kQuads, typename Blocks>
+TORCHQ_INLINE void run_carried(const DepthwiseArgs& args, const DepthwisePixels& pixels, Blocks blocks, int64_t steps,
+                               const int32_t* block, const ByteRange& range, void* output) {
+  const uint8_t* last[kQuads][2];
+  PixelPair carried[kQuads];
+#pragma GCC unroll 3
+  for (int quad = 0; quad < kQuads; ++quad) {
+    const uint8_t* const* p = pixels.pixels + 4 * quad;
+    carried[quad] = blocks.load(p[0], p[1], 0, args.signed_input);
+    last[quad][0] = p[2];
+    last[quad][1] = p[3];
+  }
+  for (; steps > 0; --steps, blocks.at.pixel += 2 * blocks.at.step, blocks.at.element += 4 * blocks.at.stride) {
+    I32 acc[2][2][kQuadVectors];
+    start(block, acc);
+    const int32_t* weights = block + 4 * kBlock;
+#pragma GCC unroll 3
+    for (int quad = 0; quad < kQuads; ++quad, weights += 2 * kQuadParts * kBlock) {
+      const PixelPair pairs[3] = {carried[quad], blocks.load(last[quad][0], last[quad][1], 0, args.signed_input),
+                                  blocks.load(last[quad][0], last[quad][1], 1, args.signed_input)};
+      accumulate_pairs<0>(weights, pairs, acc);
+      carried[quad] = pairs[2];
+    }
+    store_bytes_of(true, blocks, block, range, acc, static_cast<uint8_t*>(output));
+  }
+}
+
+// What there are registers for: the usual outputs of a kernel of kCarriedQuads rows.
+TORCHQ_INLINE bool carries(const DepthwiseArgs& args) {
+  return args.quads == kCarriedQuads && args.bounded && !args.to_float && args.weight_zero_points == nullptr;
 }
 
 // All groups of a block, whose weights stay in the nearest cache. Not inlined: each kind of block and each number of
@@ -277,6 +354,13 @@ __attribute__((noinline)) void run_whole_block(const DepthwiseArgs& args, const 
                                                int64_t channel, const int32_t* block, const ByteRange& range,
                                                void* output) {
   int64_t group = 0;
+  if constexpr (kPixels == 2 && kCarriedQuads > 0) {
+    if (carries(args)) {
+      const WholeBlocks<2> blocks{place_of<2>(args, pixels, 0, channel), kBlock};
+      run_carried<kCarriedQuads>(args, pixels, blocks, pixels.groups / 2, block, range, output);
+      group = pixels.groups / 2 * 2;
+    }
+  }
   for (; group + kQuadGroups <= pixels.groups; group += kQuadGroups) {
     const WholeBlocks<kPixels> blocks{place_of<kPixels>(args, pixels, group, channel), kBlock};
     run_groups<kQuadGroups, kPixels>(args, pixels, blocks, block, range, output);
@@ -291,12 +375,21 @@ template <int kPixels>
 __attribute__((noinline)) void run_half_block(const DepthwiseArgs& args, const DepthwisePixels& pixels, int64_t channel,
                                               const int32_t* block, const ByteRange& range, void* output) {
   int64_t group = 0;
+  if constexpr (kPixels == 2 && kCarriedQuads > 0) {
+    if (carries(args)) {
+      const int64_t steps = pixels.groups / 4;
+      const HalfBlocks<2> blocks{place_of<2>(args, pixels, 0, channel), 2 * steps, 1};
+      run_carried<kCarriedQuads>(args, pixels, blocks, steps, block, range, output);
+      group = 4 * steps;
+    }
+  }
   for (; group + 2 * kQuadGroups <= pixels.groups; group += 2 * kQuadGroups) {
-    const HalfBlocks<kPixels> blocks{place_of<kPixels>(args, pixels, group, channel), true};
+    const HalfBlocks<kPixels> blocks{place_of<kPixels>(args, pixels, group, channel), 1, 2};
     run_groups<kQuadGroups, kPixels>(args, pixels, blocks, block, range, output);
   }
   for (; group < pixels.groups; group += 2) {
-    const HalfBlocks<kPixels> blocks{place_of<kPixels>(args, pixels, group, channel), group + 1 < pixels.groups};
+    const int64_t apart = group + 1 < pixels.groups ? 1 : 0;
+    const HalfBlocks<kPixels> blocks{place_of<kPixels>(args, pixels, group, channel), apart, 2};
     run_groups<1, kPixels>(args, pixels, blocks, block, range, output);
   }
 }

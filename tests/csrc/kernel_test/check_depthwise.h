@@ -61,7 +61,7 @@ inline DepthwiseRun random_depthwise(Random& random, int64_t channels, int64_t k
   };
   args.input_zero_point = zero_point(args.signed_input);
   args.output_zero_point = zero_point(args.signed_output);
-  run.groups = random.between(1, 4);
+  run.groups = random.between(1, 9);
   run.pairs = args.pairs && random.coin();
   run.together = !run.pairs && random.coin();
   const bool asymmetric = random.coin(), with_bias = random.coin();
@@ -71,7 +71,8 @@ inline DepthwiseRun random_depthwise(Random& random, int64_t channels, int64_t k
     if (with_bias)
       run.bias.push_back(random.between(0, 9) == 0 ? random.pick(special_floats()) : random.real(-9.0f, 9.0f));
   }
-  for (int64_t i = 0; i < args.quads * 4; ++i) run.order.push_back(random.between(0, kScattered - 1));
+  for (int64_t i = 0; i < args.quads * 4; ++i)
+    run.order.push_back(run.pairs && i % 4 >= 2 ? run.order[i - 2] + 2 : random.between(0, kScattered - 1));
   const int64_t size = (kScattered + outputs(run)) * channels;
   run.image = extreme ? std::vector<uint8_t>(static_cast<size_t>(size), 255) : bytes(random, size);
   return run;
