@@ -7,125 +7,13 @@
 #include <algorithm>
 #include <cstring>
 
-#include "conv_phase.h"
+#include "conv_rows.h"
 #include "conv_shape.h"
 #include "depthwise_driver.h"
 #include "layer.h"
 
 namespace torchq {
 namespace {
-
-// One group's channels of the input in memory.
-struct Image {
-  const uint8_t* data;
-  const uint8_t* end;  // of the whole input
-  int64_t pixel_bytes;
-  int64_t k;  // channels of the group
-};
-
-// Where whole groups of 4 channels can be read in place: a pointer per pixel and tap.
-void point_at_pixels(const ConvPhase& phase, const Image& input, const uint8_t* padding_pixel, int64_t first_row,
-                     const ConvPhase::Run& run, Chunk& chunk) {
-  const int64_t step = phase.input_step() * input.pixel_bytes;
-  const uint8_t** pointers = chunk.pointers.data() + first_row;
-  const auto fill_pointers = gemm_kernels(current_isa()).fill_pointers;
-  for (const ConvPhase::Tap& tap : phase.taps()) {
-    const auto [begin, end] = tap.seen_in(run);
-    const uint8_t* pixel = input.data + (run.input_pixel + tap.input_pixels) * input.pixel_bytes;
-    for (int64_t i = 0; i < begin; ++i) pointers[i] = padding_pixel;
-    fill_pointers(pixel + begin * step, step, end - begin, pointers + begin);
-    for (int64_t i = end; i < run.count; ++i) pointers[i] = padding_pixel;
-    pointers += kChunkRows;
-  }
-}
-
-// Where the channels of a pixel are no multiple of 4 (a first layer of 3), kernel rows are read in one piece each.
-class KernelRows {
- public:
-  KernelRows(const ConvPhase& phase, const PackedHeader& header, const Image& image, uint8_t padding)
-      : phase_(phase), header_(header), image_(image), padding_(padding) {
-    contiguous_ = header.kernel[2] == 1 || (phase.taps_are_neighbours() && image.pixel_bytes == image.k);
-  }
-
-  // Points at windows inside the image, and copies the others. A row is read up to the next multiple of 4 bytes: what
-  // is too much meets weights of 0, but has to be within the input.
-  void point(int64_t first_row, const ConvPhase::Run& run, Chunk& chunk) const {
-    const auto [begin, inside_end] = phase_.inside(run);
-    const int64_t end = contiguous_ ? std::clamp(readable(run), begin, inside_end) : begin;
-    const int64_t step = phase_.input_step() * image_.pixel_bytes;
-    const uint8_t** pointers = chunk.pointers.data() + first_row;
-    const auto fill_pointers = gemm_kernels(current_isa()).fill_pointers;
-    for (int64_t row = 0; row < header_.kernel_rows(); ++row, pointers += kChunkRows) {
-      const uint8_t* pixel = pixel_of(run, row * header_.kernel[2]);
-      fill_pointers(pixel + begin * step, step, end - begin, pointers + begin);
-    }
-    for (int64_t i = 0; i < begin; ++i) copy(first_row, run, i, chunk);
-    for (int64_t i = end; i < run.count; ++i) copy(first_row, run, i, chunk);
-  }
-
- private:
-  const uint8_t* pixel_of(const ConvPhase::Run& run, int64_t tap) const {
-    return image_.data + (run.input_pixel + phase_.taps()[tap].input_pixels) * image_.pixel_bytes;
-  }
-
-  // How many windows of a run end before the input does. The last kernel row is the furthest one, or the first, where a
-  // transposed convolution sees them in reverse.
-  int64_t readable(const ConvPhase::Run& run) const {
-    const uint8_t* furthest =
-        std::max(pixel_of(run, 0), pixel_of(run, (header_.kernel_rows() - 1) * header_.kernel[2]));
-    const int64_t room = image_.end - header_.row_depth() - furthest;
-    return room < 0 ? 0 : room / (phase_.input_step() * image_.pixel_bytes) + 1;
-  }
-
-  void copy(int64_t first_row, const ConvPhase::Run& run, int64_t i, Chunk& chunk) const {
-    uint8_t* to = chunk.bytes.data() + (first_row + i) * header_.depth();
-    const int64_t width = header_.kernel[2];
-    const int64_t step = i * phase_.input_step() * image_.pixel_bytes;
-    // Of neighbouring taps a window sees the same ones in every kernel row, if it sees the row.
-    int64_t first = 0, end = width;
-    if (contiguous_) {
-      while (first < end && !phase_.taps()[first].sees_along_line(run, i)) ++first;
-      while (first < end && !phase_.taps()[end - 1].sees_along_line(run, i)) --end;
-    }
-    for (int64_t row = 0; row < header_.kernel_rows(); ++row, to += header_.row_depth()) {
-      chunk.pointers[row * kChunkRows + first_row + i] = to;
-      std::memset(to, padding_, static_cast<size_t>(header_.row_depth()));
-      for (int64_t tap = first, taps; tap < end; tap += taps) {
-        taps = contiguous_ ? end - first : 1;
-        if (!phase_.taps()[row * width + tap].sees(run, i)) continue;
-        const size_t bytes = static_cast<size_t>(taps * image_.k);
-        std::memcpy(to + tap * image_.k, pixel_of(run, row * width + tap) + step, bytes);
-      }
-    }
-  }
-
-  const ConvPhase& phase_;
-  const PackedHeader& header_;
-  const Image& image_;
-  uint8_t padding_;
-  bool contiguous_;  // the bytes of a kernel row, in the image
-};
-
-// Lists the outputs of a run from row `row` on, if there are any that see a part of the taps: with those before them, if
-// they see the same ones, or as a band of their own.
-void add_to_bands(const ConvPhase& phase, const ConvPhase::Run& run, int64_t row, int64_t taps, int64_t set_parameters,
-                  std::vector<Band>& bands) {
-  Band band{run.count, 0, taps, 0};
-  if (!phase.sees_all(run)) {
-    if (bands.empty() && row > 0) bands.push_back({row, 0, taps, 0});
-    const ConvAxis::TapRange seen = phase.taps_of(run);
-    const int64_t each = taps / phase.outer().kernel;
-    band = {run.count, seen.first * each, (seen.end - seen.first) * each,
-            phase.outer().set_of_taps(seen) * set_parameters};
-  } else if (bands.empty()) {
-    return;
-  }
-  if (!bands.empty() && bands.back().parameters == band.parameters) {
-    bands.back().rows += band.rows;
-  } else {
-    bands.push_back(band);
-  }
-}
 
 // The product of one group over one phase of its outputs. Its parameters for the next set of taps are `set_parameters`
 // further on.
@@ -148,17 +36,17 @@ void run_phase(const ConvPhase& phase, const PackedHeader& header, const Image& 
   args.output_stride *= phase.output_step();
   args.residual_stride *= phase.output_step();
   const int64_t depth = static_cast<int64_t>(phase.taps().size()) * header.k;
-  const KernelRows rows(phase, header, image, *padding_pixel);
-  run_gemm(args, phase.lines(), depth, to_float, [&](int64_t line, int64_t first, int64_t count, Chunk& chunk) {
-    if (!in_place) chunk.bytes.resize(static_cast<size_t>(kChunkRows * header.depth()));
-    phase.for_each_run(line, first, count, [&](int64_t row, const ConvPhase::Run& run) {
-      if (phase.in_parts()) add_to_bands(phase, run, row, args.taps, set_parameters, chunk.bands);
-      if (in_place) {
-        point_at_pixels(phase, image, padding_pixel, row, run, chunk);
-      } else {
-        rows.point(row, run, chunk);
-      }
-    });
+  const Bands bands(phase, args.taps, set_parameters);
+  const PixelRows pixels(bands, image, padding_pixel, args);
+  const KernelRows rows(bands, header, image, *padding_pixel);
+  Lines lines = phase.lines();
+  if (in_place) lines.chunk = pixels.most_rows();
+  run_gemm(args, lines, depth, to_float, [&](int64_t line, int64_t first, int64_t count, Chunk& chunk) {
+    if (in_place) {
+      pixels.point(line, first, count, chunk);
+    } else {
+      rows.point(line, first, count, chunk);
+    }
     if (to_float) fill_rows(args.input_scale, args.input_zero_point, chunk);
     return phase.output_pixel(line, first) * channels;
   });

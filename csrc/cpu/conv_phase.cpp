@@ -53,12 +53,13 @@ ConvPhase::ConvPhase(const ConvShape& shape, const int64_t (&index)[3], bool all
                          {along[i].end, along[j].end, along[k].end}});
 }
 
-ConvAxis::TapRange ConvPhase::taps_of(const Run& run) const {
-  const ConvAxis::TapRange all{0, outer().kernel};
-  const int64_t at = run.at[outer_], each = static_cast<int64_t>(taps_.size()) / all.end;
+ConvAxis::TapRange ConvPhase::seen_along(int axis, int64_t at) const {
+  const ConvAxis::TapRange all{0, shape_.axes[axis].kernel};
+  int64_t each = 1;  // taps from one position along the axis to the next
+  for (int inner = axis + 1; inner < 3; ++inner) each *= shape_.axes[inner].kernel;
   ConvAxis::TapRange seen = all;
-  while (seen.first < all.end && at < taps_[seen.first * each].first[outer_]) ++seen.first;
-  while (seen.end > seen.first && at >= taps_[(seen.end - 1) * each].end[outer_]) --seen.end;
+  while (seen.first < all.end && at < taps_[seen.first * each].first[axis]) ++seen.first;
+  while (seen.end > seen.first && at >= taps_[(seen.end - 1) * each].end[axis]) --seen.end;
   const bool one_side = seen.first == 0 || seen.end == all.end;
   return seen.first < seen.end && one_side ? seen : all;
 }

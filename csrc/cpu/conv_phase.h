@@ -46,11 +46,28 @@ class ConvPhase {
   // Whether there are outputs that see a part of the taps along the outer axis.
   bool in_parts() const { return in_parts_; }
   // Whether a run of outputs sees all of them, and which it sees; all are told where some are padding on both sides.
-  bool sees_all(const Run& run) const {
+  bool sees_all_outer(const Run& run) const {
     return run.at[outer_] >= inside_first_[outer_] && run.at[outer_] < inside_end_[outer_];
   }
-  ConvAxis::TapRange taps_of(const Run& run) const;
+  ConvAxis::TapRange outer_taps_of(const Run& run) const { return seen_along(outer_, run.at[outer_]); }
   const ConvAxis& outer() const { return shape_.axes[outer_]; }
+
+  // Along lines: how long one is, which of its outputs see all taps, and which taps an output sees.
+  const ConvAxis& along_line() const { return shape_.axes[2]; }
+  int64_t line_length() const { return axes_[2].count; }
+  std::pair<int64_t, int64_t> inside_line() const {
+    return {inside_first_[2], std::max(inside_first_[2], inside_end_[2])};
+  }
+  ConvAxis::TapRange line_taps_at(int64_t at) const { return seen_along(2, at); }
+  // How many lines that see all outer taps follow each other, at least.
+  int64_t lines_together() const {
+    const int64_t inside = std::max<int64_t>(0, inside_end_[outer_] - inside_first_[outer_]);
+    return outer_ == 0 ? inside * axes_[1].count : inside;
+  }
+  // Outputs begin .. end of a whole line.
+  Run part_of(const Run& line, int64_t begin, int64_t end) const {
+    return {{line.at[0], line.at[1], line.at[2] + begin}, end - begin, line.input_pixel + begin * input_step()};
+  }
 
   // Which outputs of a run see a pixel of the input through every tap.
   std::pair<int64_t, int64_t> inside(const Run& run) const { return overlap(inside_first_, inside_end_, run); }
@@ -98,6 +115,7 @@ class ConvPhase {
   }
 
  private:
+  ConvAxis::TapRange seen_along(int axis, int64_t at) const;
   static std::pair<int64_t, int64_t> overlap(const int64_t (&first)[3], const int64_t (&end)[3], const Run& run) {
     for (int i = 0; i < 2; ++i)
       if (run.at[i] < first[i] || run.at[i] >= end[i]) return {run.count, run.count};

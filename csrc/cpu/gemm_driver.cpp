@@ -31,13 +31,23 @@ void sum_rows(const GemmKernels& kernels, const GemmArgs& args, int64_t depth, C
 const GemmArgs& joined_bands(const GemmArgs& whole, bool to_float, Chunk& chunk) {
   chunk.products.clear();
   chunk.products.reserve(chunk.bands.size());
-  int64_t row = 0;
+  const int64_t element_bytes = to_float ? sizeof(float) : 1;
+  int64_t row = 0, tiles = 0;
   for (const Band& band : chunk.bands) {
-    GemmArgs product = rows_of(whole, row, band.rows, to_float ? sizeof(float) : 1);
+    GemmArgs product = rows_of(whole, row, band.rows, element_bytes);
+    product.output = static_cast<uint8_t*>(whole.output) + band.output_row * whole.output_stride * element_bytes;
+    product.output_stride *= band.row_step;
+    if (whole.residual != nullptr) product.residual = whole.residual + band.output_row * whole.residual_stride;
+    product.residual_stride *= band.row_step;
     product.row_pointers += band.first_tap * whole.row_pitch;
-    product.panels += band.first_tap * whole.tap_bytes * kPanelColumns;
     product.taps = band.taps;
+    product.tap_offsets = band.tap_offsets;
+    if (band.tap_offsets == nullptr) product.panels += band.first_tap * whole.tap_bytes * kPanelColumns;
     product.parameters += band.parameters;
+    // Those of a part of the taps would ask for a part of a panel.
+    const bool asks = band.taps == whole.taps;
+    product.tiles_before = asks ? tiles : std::numeric_limits<int32_t>::max();
+    if (asks) tiles += (band.rows + kTallestTile - 1) / kTallestTile;
     chunk.products.push_back(product);
     row += band.rows;
   }

@@ -13,13 +13,17 @@
 
 namespace torchq {
 
-constexpr int64_t kChunkRows = 96;     // 16 tiles of 6
+constexpr int64_t kTallestTile = 6;  // of all levels
+constexpr int64_t kChunkRows = 16 * kTallestTile;
 constexpr int64_t kSplitColumns = 64;  // 4 panels
 
-// Rows of a chunk whose products run over a range of the taps.
+// Neighbouring rows of a chunk whose products run over the same part of the taps.
 struct Band {
-  int64_t rows, first_tap, taps;
-  int64_t parameters;  // which of the product's, counted from those of the whole
+  int64_t rows;
+  int64_t first_tap, taps;       // in the chunk's pointers and, without tap_offsets, in the weights
+  const int64_t* tap_offsets;    // GemmArgs::tap_offsets, or null
+  int64_t parameters;            // which of the product's, counted from those of the whole
+  int64_t output_row, row_step;  // the first row's place in the output, in rows of the chunk, and the way to the next
 };
 
 // A thread's working memory, kept between calls.
@@ -41,9 +45,10 @@ struct Chunk {
 };
 
 // The rows of a product: `count` lines of `length` rows. Rows of a line lie output_stride (and residual_stride) apart,
-// and a chunk never holds rows of two lines.
+// and a chunk never holds rows of two lines, nor more than `chunk`.
 struct Lines {
   int64_t count, length;
+  int64_t chunk = kChunkRows;
 };
 
 // row_sums[m] = sum_k (A[m, k] - zero_point[m]) over the `depth` bytes of a row that are no padding.
@@ -61,7 +66,7 @@ void run_gemm(GemmArgs args, const Lines& lines, int64_t depth, bool to_float, c
   const bool grouped = args.group_width != 0;
   const auto kernel = to_float ? (grouped ? kernels.grouped_to_float : kernels.to_float)
                                : (grouped ? kernels.grouped_to_bytes : kernels.to_bytes);
-  const int64_t line_chunks = (lines.length + kChunkRows - 1) / kChunkRows;
+  const int64_t line_chunks = (lines.length + lines.chunk - 1) / lines.chunk;
   const int64_t chunks = lines.count * line_chunks;
   const bool serial = lines.count * lines.length * args.columns * args.taps * args.tap_bytes <= kSerialMacs;
   const int64_t threads = serial ? 1 : torch::stable::get_num_threads();
@@ -77,13 +82,13 @@ void run_gemm(GemmArgs args, const Lines& lines, int64_t depth, bool to_float, c
     chunk.pointers.resize(static_cast<size_t>(args.taps * kChunkRows));
     chunk.scratch.resize(lines_of(kernels.scratch_bytes(args.taps, args.tap_bytes)));
     for (int64_t piece = begin; piece < end; ++piece) {
-      const int64_t first_row = piece / splits % line_chunks * kChunkRows;
+      const int64_t first_row = piece / splits % line_chunks * lines.chunk;
       const int64_t split = piece % splits;
       const int64_t first_panel = column_blocks * split / splits * (kSplitColumns / kPanelColumns);
       const int64_t first_column = first_panel * kPanelColumns;
       const int64_t last_column = std::min(args.columns, column_blocks * (split + 1) / splits * kSplitColumns);
       GemmArgs part = args;
-      part.rows = std::min(kChunkRows, lines.length - first_row);
+      part.rows = std::min(lines.chunk, lines.length - first_row);
       part.columns = last_column - first_column;
       part.first_column = first_column;
       chunk.bands.clear();

@@ -32,17 +32,25 @@ std::vector<int64_t> taps_of_phase(const LayerHeader& header, int64_t phase) {
 class TapSet {
  public:
   TapSet(const LayerHeader& header, int64_t set) : header_(header) {
+    const PackedHeader& packed = header.packed;
     if (header.transposed != 0) {
-      for (const int64_t tap : taps_of_phase(header, set)) offsets_.push_back(tap * header.packed.k * kPanelColumns);
-    } else {
-      const ConvWindow window(header.window, header.spatial_dims, false);
-      range_ = window.outer().taps_of_set(set);
-      each_ = header.packed.depth() / window.outer().kernel;
+      for (const int64_t tap : taps_of_phase(header, set)) add(tap);
+      return;
     }
+    const ConvWindow window(header.window, header.spatial_dims, false);
+    const ConvAxis& outer = window.outer();
+    if (set < outer.tap_sets()) {
+      range_ = outer.taps_of_set(set);
+      each_ = packed.depth() / outer.kernel;
+      return;
+    }
+    range_ = window.axes[2].taps_of_set(set - outer.tap_sets() + 1);
+    for (int64_t row = 0; row < packed.kernel_rows(); ++row)
+      for (int64_t column = range_.first; column < range_.end; ++column) add(row * packed.kernel[2] + column);
   }
 
   void apply(const GemmKernels& kernels, GemmArgs& args) {
-    if (header_.transposed != 0) {
+    if (each_ == 0) {
       args.taps = static_cast<int64_t>(offsets_.size());
       args.tap_bytes = header_.packed.k;
       args.tap_offsets = offsets_.data();
@@ -56,10 +64,12 @@ class TapSet {
   }
 
  private:
+  void add(int64_t tap) { offsets_.push_back(tap * header_.packed.k * kPanelColumns); }
+
   const LayerHeader& header_;
   std::vector<int64_t> offsets_;
   ConvAxis::TapRange range_;
-  int64_t each_;  // bytes of the depth at one position of the outer axis
+  int64_t each_ = 0;  // bytes of the depth at one position of the outer axis; 0 where taps have offsets
   std::vector<int32_t> column_sums_;
 };
 
@@ -87,7 +97,7 @@ bool prepare_columns(const LayerHeader& header, const Weight& weight, Line* to) 
 int64_t LayerHeader::column_sets() const {
   if (spatial_dims == 0) return 1;
   const ConvWindow parsed(window, spatial_dims, transposed != 0);
-  if (transposed == 0) return parsed.outer().tap_sets();
+  if (transposed == 0) return parsed.tap_sets(packed.taps_in_place());
   return packed.taps_in_place() ? parsed.axes[0].phases() * parsed.axes[1].phases() * parsed.axes[2].phases() : 1;
 }
 

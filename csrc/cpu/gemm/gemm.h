@@ -73,6 +73,9 @@ struct GemmArgs {
   // Another product of the same columns, whose weights are in the cache when this one's are; or null. It differs in
   // rows, taps and what belongs to them.
   const GemmArgs* next;
+  // Tiles of those before it that ask for weights: each tile does for a panel, until all of the next block are on their
+  // way.
+  int64_t tiles_before;
 
   bool relu;
   // Whether columns are computed from the last to the first. A caller that repeats a product finds the weights that it

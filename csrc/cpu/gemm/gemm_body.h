@@ -88,7 +88,7 @@ TORCHQ_INLINE void accumulate_tile(const GemmArgs& args, int64_t panel, const Pa
       return accumulate<Asks::none, DotT>(args, weights, row, 0, flip, acc);
     accumulate<Asks::all, DotT>(args, weights, row, kAhead, flip, acc);
   } else {
-    const int64_t tile = row / kRows;
+    const int64_t tile = args.tiles_before + row / kRows;
     const int64_t ahead = tile < next.count ? (next.first + tile - panel) * args.panel_bytes : 0;
     accumulate<Asks::first, DotT>(args, weights, row, ahead, flip, acc);
   }

@@ -128,6 +128,28 @@ def border_samples() -> Iterator[Sample]:
             options = {"output_dtype": BYTES[(seed + number) % 2], "with_residual": number == 1, "seed": seed}
             options |= {"asymmetric": (seed + number) % 2 == 0, "with_bias": True, "relu": seed % 2 == 0}
             yield from convolutions(f"border-{name}-{short(dtype)}", x, kernel, **window, **options)
+    # Those that take long enough for the ends of lines to be computed apart.
+    for seed, (name, image, kernel, window) in enumerate(
+        (
+            ("one-column", (1, 96, 7, 7), (96, 3, 3), {"padding": (1, 1)}),
+            ("images-in-a-chunk", (3, 96, 6, 5), (97, 3, 3), {"padding": (1, 1)}),
+            ("widest", (1, 32, 6, 24), (288, 3, 3), {"padding": (1, 1)}),
+            ("two-columns", (1, 64, 8, 9), (52, 5, 5), {"padding": (2, 2)}),
+            ("stride", (1, 96, 11, 12), (96, 3, 3), {"padding": (1, 1), "stride": (2, 2)}),
+            ("dilation", (1, 96, 10, 7), (96, 3, 3), {"padding": (2, 2), "dilation": (2, 2)}),
+            ("nothing-but-padding", (1, 96, 6, 4), (96, 3, 3), {"padding": (1, 4)}),
+            ("no-column-inside", (1, 96, 6, 2), (96, 3, 3), {"padding": (1, 1)}),
+            ("no-row-outside", (1, 96, 6, 5), (96, 3, 3), {"padding": (0, 1)}),
+            ("two-groups", (1, 192, 6, 7), (194, 3, 3), {"padding": (1, 1), "groups": 2}),
+            ("1d", (6, 160, 9), (170, 3), {"padding": (1,)}),
+            ("3d", (1, 32, 4, 3, 5), (100, 3, 3, 3), {"padding": (1, 1, 1)}),
+        )
+    ):
+        x = full_range(*image, dtype=BYTES[seed % 2], seed=seed)
+        for asymmetric in (False, True):
+            options = {"with_bias": True, "relu": asymmetric, "seed": seed, "asymmetric": asymmetric}
+            yield from convolutions(f"ends-{name}" + "-asymmetric" * asymmetric, x, kernel, **window, **options)
+        yield from convolutions(f"ends-{name}-residual", x, kernel, **window, output_dtype=INT8, with_residual=True)
 
 
 def channel_samples() -> Iterator[Sample]:
