@@ -23,7 +23,7 @@ struct Dot {
   }
 };
 
-constexpr int kTileRows = 3;
+constexpr int tile_rows(int) { return 3; }
 constexpr int kTilePanels = 2;
 constexpr int kMaxDoubled = 0;  // only the final addition waits for the accumulator
 

@@ -140,7 +140,8 @@ struct Dot {
   static TORCHQ_INLINE void multiply_add(I32& acc, Activation a, Weight w) { TORCHQ_DPBUSD(acc.v, a.v, w.v); }
 };
 
-constexpr int kTileRows = 6;
+// Tall where narrow: a tile begins and ends with instructions that do not multiply, and few do it for many.
+constexpr int tile_rows(int panels) { return panels == 1 ? 10 : panels == 2 ? 8 : 6; }
 constexpr int kTilePanels = 4;
 constexpr int kMaxDoubled = 6;
 

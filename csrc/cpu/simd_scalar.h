@@ -12,7 +12,8 @@
 //   store_two           the first n lanes of a as store_bytes does, and the first m of b
 //   fill_pointers_in_eights  to[i] = first + i * step for as many i below n as whole vectors of the level hold
 //   Dot                 acc[j] += sum of 4 activation bytes times weight bytes 4j .. 4j + 3
-//   kTileRows, kTilePanels   the register tile of the GEMM body: rows, and panels of 16 columns
+//   kTilePanels         the register tile of the GEMM body: panels of 16 columns
+//   tile_rows           and up to how many rows, with that many panels
 //   kMaxDoubled         up to how many accumulators of a tile are worth a second set, and fit
 //
 // Quads, the bytes of four pixels interleaved per channel, are depthwise convolution's:
@@ -168,7 +169,7 @@ struct Dot {
   }
 };
 
-constexpr int kTileRows = 1;
+constexpr int tile_rows(int) { return 1; }
 constexpr int kTilePanels = 1;
 constexpr int kMaxDoubled = 0;
 

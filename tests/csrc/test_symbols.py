@@ -1,6 +1,5 @@
 """What the compiler and the linker made of the sources: which instructions stand where, and what is exported."""
 
-import itertools
 import os
 import platform
 import re
@@ -170,8 +169,12 @@ def limit(file: str, name: str) -> int:
 
 
 def tiles(file: str) -> list[tuple[int, int]]:
-    rows, panels = limit(file, "kTileRows"), limit(file, "kTilePanels")
-    return list(itertools.product(range(1, rows + 1), range(1, panels + 1)))
+    """Rows and panels of each tile. ``tile_rows`` is a chain of ``panels == 1 ? rows :``, or one number for all."""
+    (chain,) = re.findall(r"constexpr int tile_rows\(int(?: panels)?\) \{ return (.*); \}", (CPU / file).read_text())
+    *narrow, widest = map(int, re.findall(r"\d+(?= :|$)", chain))
+    panels = limit(file, "kTilePanels")
+    most = narrow + [widest] * (panels - len(narrow))
+    return [(rows, n + 1) for n in range(panels) for rows in range(1, most[n] + 1)]
 
 
 # Level, the function around the loop, the product's instruction, and how many of them a step of the loop has.

@@ -1,6 +1,6 @@
 // Floor 1, for the levels whose dot product is exact for every byte. gemm.h says what is computed.
 //
-// A call walks blocks of up to kTilePanels panels, and within a block the rows in tiles of up to kTileRows:
+// A call walks blocks of up to kTilePanels panels, and within a block the rows in tiles of up to tile_rows of its panels:
 // the weights of a block stay in the nearest cache while the rows stream past.
 #pragma once
 
@@ -31,15 +31,15 @@ template <Asks kAsks, typename DotT, int kRows, int kPanels>
 TORCHQ_INLINE void step(const uint8_t* const (&a)[kRows], int64_t k, const int8_t* panel, int64_t stride, int64_t ahead,
                         I32 flip, I32 (&acc)[kRows][kPanels]) {
   typename DotT::Weight w[kPanels];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int p = 0; p < kPanels; ++p) {
     if (kAsks == Asks::all || (kAsks == Asks::first && p == 0)) __builtin_prefetch(panel + p * stride + ahead, 0, 2);
     w[p] = DotT::load_weight(panel + p * stride);
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
     const typename DotT::Activation x = DotT::load_activation(a[r] + k, flip);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int p = 0; p < kPanels; ++p) DotT::multiply_add(acc[r][p], x, w[p]);
   }
 }
@@ -51,14 +51,14 @@ TORCHQ_INLINE void accumulate(const GemmArgs& args, const int8_t* first, int64_t
   constexpr bool kTwoSets = kRows * kPanels <= kMaxDoubled;
   const int64_t stride = args.panel_bytes;
   I32 odd[kRows][kPanels];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int p = 0; p < kPanels; ++p) odd[r][p] = set(int32_t{0});
   for (int64_t tap = 0; tap < args.taps; ++tap) {
     const int8_t* panel = tap_weights(args, first, tap);
     const uint8_t* a[kRows];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) a[r] = args.row_pointers[tap * args.row_pitch + row + r];
     int64_t k = 0;
     if constexpr (kTwoSets) {
@@ -70,9 +70,9 @@ TORCHQ_INLINE void accumulate(const GemmArgs& args, const int8_t* first, int64_t
     for (; k < args.tap_bytes; k += 4, panel += 64) step<kAsks, DotT>(a, k, panel, stride, ahead, flip, acc);
   }
   if constexpr (kTwoSets) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int p = 0; p < kPanels; ++p) acc[r][p] = acc[r][p] + odd[r][p];
   }
 }
@@ -105,9 +105,9 @@ void run_tiles(const GemmArgs& args, int64_t panel, const Panels& next, int64_t 
   const int64_t columns = args.columns - column < 16 * kPanels ? args.columns - column : 16 * kPanels;
   for (int64_t tile = 0; tile < tiles; ++tile, row += kRows) {
     I32 acc[kRows][kPanels];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int p = 0; p < kPanels; ++p) acc[r][p] = Output::template start<kTaken>(args, parameters[p], row + r);
     if constexpr (kRows > kFewRows) ask_for_outputs<typename Output::Element, kRows, kPanels>(args, row, column);
     accumulate_tile<DotT>(args, panel, next, row, flip, acc);
@@ -132,7 +132,7 @@ TORCHQ_INLINE void run_block(const GemmArgs& args, const Panels& block, const Pa
   if constexpr (kPanels > 1) {
     if (block.count < kPanels) return run_block<Output, DotT, kPanels - 1>(args, block, next);
   }
-  for_each_tile_size<kTileRows>(args.rows, BlockOfPanels<Output, DotT, kPanels>{args, block.first, next});
+  for_each_tile_size<tile_rows(kPanels)>(args.rows, BlockOfPanels<Output, DotT, kPanels>{args, block.first, next});
 }
 
 template <typename Output, typename DotT>

@@ -64,13 +64,13 @@ struct ToBytes {
     const ByteRange range = byte_range(args.output_zero_point, lowest, args.signed_output);
     auto* output = static_cast<uint8_t*>(args.output) + row * stride + column;
     F32 y[kRows][kPanels];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r, output += stride) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int p = 0; p < kPanels; ++p) y[r][p] = (to_f32(acc[r][p]) + load(panel[p].bias)) * load(panel[p].scale);
       if (!plain) {
         if (args.residual != nullptr) add_residual(args, row + r, column, columns, y[r]);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int p = 0; p < kPanels; ++p) y[r][p] = below_ceiling(y[r][p]);
       }
       if constexpr (kPanels > 1) {
@@ -90,7 +90,7 @@ struct ToBytes {
     const uint8_t* residual = args.residual + row * args.residual_stride + column;
     const float t = args.residual_scale / args.output_scale;
     const F32 shift = set(-(static_cast<float>(args.residual_zero_point) * t));
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int p = 0; p < kPanels; ++p, residual += 16, columns -= 16)
       y[p] = y[p] + fma(set(t), to_f32(load_bytes(residual, columns, args.signed_output)), shift);
   }
@@ -123,10 +123,10 @@ struct ToFloat {
   static TORCHQ_INLINE void finish(const GemmArgs& args, const PanelParameters* panel, int64_t row, int64_t column,
                                    int64_t columns, const I32 (&acc)[kRows][kPanels]) {
     auto* output = static_cast<float*>(args.output) + row * args.output_stride + column;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r, output += args.output_stride) {
       const F32 row_scale = set(args.row_scales[row + r]);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int p = 0; p < kPanels; ++p) {
         F32 y = fma(to_f32(acc[r][p]), row_scale * load(panel[p].scale), load(panel[p].bias));
         if (args.relu) y = max(set(0.0f), y);  // keeps NaN
@@ -141,9 +141,9 @@ template <typename Element, int kRows, int kPanels>
 TORCHQ_INLINE void ask_for_outputs(const GemmArgs& args, int64_t row, int64_t column) {
   constexpr int kBytes = 16 * kPanels * sizeof(Element);
   const auto* output = static_cast<const Element*>(args.output) + row * args.output_stride + column;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r, output += args.output_stride)
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int byte = 0; byte < kBytes; byte += 64) __builtin_prefetch(reinterpret_cast<const char*>(output) + byte, 1);
 }
 
@@ -152,10 +152,10 @@ template <int kRows, int kPanels>
 TORCHQ_INLINE void subtract_weight_zero_points(const GemmArgs& args, const PanelParameters* panel, int64_t row,
                                                I32 (&acc)[kRows][kPanels]) {
   if (args.weight_zero_points == nullptr) return;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int p = 0; p < kPanels; ++p) {
     const I32 zero = load(panel[p].zero_point);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) acc[r][p] = acc[r][p] - zero * set(args.row_sums[row + r]);
   }
 }
