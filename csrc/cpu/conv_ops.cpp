@@ -105,7 +105,8 @@ Tensor run_convolution(const char* op, const Layer& layer, const PackedWeight& p
         args.residual_zero_point = shared.residual_zero_point;
       }
       const Image image{data + group * k, data + pixels.numel(), shape.channels, k};
-      run_phase(phase, header.packed, image, layer.padding_pixel(), to_float, header.packed.total_panels(), args);
+      run_phase(phase, header.packed, image, layer.padding_pixel(), to_float,
+                header.borders != 0 ? header.packed.total_panels() : 0, args);
     }
   });
   return result;

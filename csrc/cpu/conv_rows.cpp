@@ -35,7 +35,7 @@ void Bands::add(int64_t row, const ConvPhase::Run& run, std::vector<Band>& bands
 PixelRows::PixelRows(const Bands& bands, const Image& image, const uint8_t* padding_pixel, const GemmArgs& args)
     : bands_(bands), phase_(bands.phase()), image_(image), padding_pixel_(padding_pixel) {
   const ConvAxis& line = phase_.along_line();
-  const bool deep = args.group_width == 0 && args.columns * args.taps * args.tap_bytes >= kDeep;
+  const bool deep = bands.wanted() && args.group_width == 0 && args.columns * args.taps * args.tap_bytes >= kDeep;
   split_ =
       deep && line.most_unseen() > 0 && width() * kLeastLines <= kChunkRows && phase_.lines_together() >= kLeastLines;
   if (!split_) return;
@@ -53,7 +53,7 @@ void PixelRows::point(int64_t line, int64_t first, int64_t count, Chunk& chunk) 
   const ConvAxis::TapRange all{0, phase_.along_line().kernel};
   if (!split_) {
     phase_.for_each_run(line, first, count, [&](int64_t row, const Run& run) {
-      if (phase_.in_parts()) bands_.add(row, run, chunk.bands);
+      if (bands_.wanted() && phase_.in_parts()) bands_.add(row, run, chunk.bands);
       point_at(row, run, all, chunk);
     });
     return;
@@ -140,7 +140,7 @@ KernelRows::KernelRows(const Bands& bands, const PackedHeader& header, const Ima
 void KernelRows::point(int64_t line, int64_t first, int64_t count, Chunk& chunk) const {
   chunk.bytes.resize(static_cast<size_t>(kChunkRows * header_.depth()));
   phase_.for_each_run(line, first, count, [&](int64_t row, const Run& run) {
-    if (phase_.in_parts()) bands_.add(row, run, chunk.bands);
+    if (bands_.wanted() && phase_.in_parts()) bands_.add(row, run, chunk.bands);
     point_at(row, run, chunk);
   });
 }

@@ -18,11 +18,13 @@ struct Image {
 // Lists bands in the order of a chunk's rows. As long as all see every tap there are none.
 class Bands {
  public:
-  // `taps` is what a whole product has. Its parameters for the next set of taps are `set_parameters` further on.
+  // `taps` is what a whole product has. Its parameters for the next set of taps are `set_parameters` further on; 0 if
+  // there are none, and so no bands.
   Bands(const ConvPhase& phase, int64_t taps, int64_t set_parameters)
       : phase_(phase), taps_(taps), set_parameters_(set_parameters) {}
 
   const ConvPhase& phase() const { return phase_; }
+  bool wanted() const { return set_parameters_ > 0; }
   int64_t taps() const { return taps_; }
   int64_t parameters(int64_t set) const { return set * set_parameters_; }
   Band whole(int64_t row, int64_t rows) const { return {rows, 0, taps_, nullptr, 0, row, 1}; }

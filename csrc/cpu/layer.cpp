@@ -97,7 +97,7 @@ bool prepare_columns(const LayerHeader& header, const Weight& weight, Line* to) 
 int64_t LayerHeader::column_sets() const {
   if (spatial_dims == 0) return 1;
   const ConvWindow parsed(window, spatial_dims, transposed != 0);
-  if (transposed == 0) return parsed.tap_sets(packed.taps_in_place());
+  if (transposed == 0) return borders != 0 ? parsed.tap_sets(packed.taps_in_place()) : 1;
   return packed.taps_in_place() ? parsed.axes[0].phases() * parsed.axes[1].phases() * parsed.axes[2].phases() : 1;
 }
 
@@ -126,6 +126,7 @@ LayerHeader layer_header(const LayerArgs& args, const PackedHeader& packed, cons
     std::copy(window.begin(), window.end(), header.window);
   }
   header.transposed = transposed ? 1 : 0;
+  header.borders = 1;
   header.signed_input = args.signed_input ? 1 : 0;
   header.to_float = args.to_float ? 1 : 0;
   header.relu = args.relu ? 1 : 0;
@@ -201,9 +202,12 @@ Layer prepare_once(const LayerHeader& header, const Weight& weight) {
 
 Tensor run_once(const LayerHeader& header, const char* op, const Weight& weight, const Tensor& input,
                 const Residual& residual) {
-  const Layer layer = prepare_once(header, weight);
-  if (header.spatial_dims == 0) return run_linear(op, layer, weight.packed, input);
-  return run_convolution(op, layer, weight.packed, input, residual);
+  if (header.spatial_dims == 0) return run_linear(op, prepare_once(header, weight), weight.packed, input);
+  // To sum up the weights at each border takes as long as some pixels do.
+  constexpr int64_t kPixels = 128;
+  LayerHeader once = header;
+  once.borders = input.numel() >= kPixels * int64_t{header.packed.groups} * header.packed.k ? 1 : 0;
+  return run_convolution(op, prepare_once(once, weight), weight.packed, input, residual);
 }
 
 }  // namespace torchq

@@ -25,6 +25,7 @@ struct LayerHeader {
   float input_scale, output_scale;
   int32_t input_zero_point, output_zero_point;
   int32_t bounded;  // GemmArgs::bounded, DepthwiseArgs::bounded; of a laid out layer only
+  int32_t borders;  // whether outputs that see padding have column sets of their own
 
   // One for each set of taps that outputs see: those of a phase, of a transposed convolution whose taps are read in
   // place; else those that are not in the padding (ConvAxis::taps_of_set).
