@@ -14,7 +14,7 @@ constexpr int64_t kDeep = 80'000;
 
 void Bands::add(int64_t row, const ConvPhase::Run& run, std::vector<Band>& bands) const {
   Band band = whole(row, run.count);
-  if (!phase_.sees_all_outer(run)) {
+  if (phase_.in_parts() && !phase_.sees_all_outer(run)) {
     list_before(row, bands);
     const ConvAxis::TapRange seen = phase_.outer_taps_of(run);
     const int64_t each = taps_ / phase_.outer().kernel;

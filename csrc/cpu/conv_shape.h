@@ -35,8 +35,13 @@ struct ConvAxis {
     return output > phase ? (output - phase + output_step() - 1) / output_step() : 0;
   }
   // Outputs near a border see a range of the taps, and padding through the others: all of them (set 0), all but the
-  // first s, or all but the last s - most_unseen().
-  int64_t most_unseen() const { return transposed ? 0 : std::min(kernel - 1, (padding + dilation - 1) / dilation); }
+  // first s, or all but the last s - most_unseen(). Long kernels would have more sets than are worth it, and have one.
+  int64_t most_unseen() const {
+    constexpr int64_t kMost = 3;
+    if (transposed) return 0;
+    const int64_t most = std::min(kernel - 1, (padding + dilation - 1) / dilation);
+    return most <= kMost ? most : 0;
+  }
   int64_t tap_sets() const { return 1 + 2 * most_unseen(); }
   TapRange taps_of_set(int64_t set) const;
   int64_t set_of_taps(const TapRange& taps) const;

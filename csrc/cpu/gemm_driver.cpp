@@ -47,7 +47,7 @@ const GemmArgs& joined_bands(const GemmArgs& whole, bool to_float, Chunk& chunk)
     // Those of a part of the taps would ask for a part of a panel.
     const bool asks = band.taps == whole.taps;
     product.tiles_before = asks ? tiles : std::numeric_limits<int32_t>::max();
-    if (asks) tiles += (band.rows + kTallestTile - 1) / kTallestTile;
+    if (asks) tiles += (band.rows + kWideTileRows - 1) / kWideTileRows;
     chunk.products.push_back(product);
     row += band.rows;
   }

@@ -13,8 +13,8 @@
 
 namespace torchq {
 
-constexpr int64_t kTallestTile = 6;  // of all levels
-constexpr int64_t kChunkRows = 16 * kTallestTile;
+constexpr int64_t kWideTileRows = 6;  // of a tile of kSplitColumns
+constexpr int64_t kChunkRows = 16 * kWideTileRows;
 constexpr int64_t kSplitColumns = 64;  // 4 panels
 
 // Neighbouring rows of a chunk whose products run over the same part of the taps.

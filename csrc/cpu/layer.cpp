@@ -1,5 +1,6 @@
 #include "layer.h"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -72,6 +73,12 @@ class TapSet {
   int64_t each_ = 0;  // bytes of the depth at one position of the outer axis; 0 where taps have offsets
   std::vector<int32_t> column_sums_;
 };
+
+// Whether the window can be computed with, wherever the header comes from.
+bool has_dilation(const LayerHeader& header) {
+  const int64_t* dilation = header.window + 3 * header.spatial_dims;
+  return std::all_of(dilation, dilation + header.spatial_dims, [](int64_t value) { return value > 0; });
+}
 
 bool prepare_columns(const LayerHeader& header, const Weight& weight, Line* to) {
   const GemmKernels& kernels = gemm_kernels(static_cast<Isa>(header.level));
@@ -156,7 +163,7 @@ void prepare_layer(const LayerHeader& header, const Weight& weight, Line* lines)
 
 bool Layer::fits(const PackedWeight& packed, int64_t bytes) const {
   return header().magic == kMagic && std::memcmp(&header().packed, &packed.header(), sizeof(PackedHeader)) == 0 &&
-         header().spatial_dims >= 0 && header().spatial_dims <= 3 &&
+         header().spatial_dims >= 0 && header().spatial_dims <= 3 && has_dilation(header()) &&
          header().total_lines() * static_cast<int64_t>(sizeof(Line)) == bytes;
 }
 

@@ -68,12 +68,12 @@ TORCHQ_INLINE F32 select_less(F32 a, F32 b, F32 x, F32 y) {
 }
 
 struct ByteRange {
-  __m512i offset, lowest;
-  bool flip;
+  __m512i offset, lowest, flip;
 };
 TORCHQ_INLINE ByteRange byte_range(int32_t offset, int32_t lowest, bool is_signed) {
   return {_mm512_set1_epi16(static_cast<int16_t>(is_signed ? offset + 128 : offset)),
-          _mm512_set1_epi8(static_cast<char>(is_signed ? lowest + 128 : lowest)), is_signed};
+          _mm512_set1_epi8(static_cast<char>(is_signed ? lowest + 128 : lowest)),
+          _mm512_set1_epi8(static_cast<char>(is_signed ? 0x80 : 0))};
 }
 TORCHQ_INLINE F32 below_ceiling(F32 y) { return {_mm512_min_ps(y.v, _mm512_set1_ps(kInt32Ceiling))}; }
 // Two vectors to words.
@@ -89,9 +89,7 @@ template <int kVectors>
 TORCHQ_INLINE __m512i narrow_within_lanes(const F32 (&y)[kVectors], const ByteRange& range) {
   const __m512i low = narrow_to_words(y[0], y[kVectors == 1 ? 0 : 1], range);
   const __m512i high = kVectors <= 2 ? low : narrow_to_words(y[2], y[kVectors - 1], range);
-  const __m512i bytes = _mm512_max_epu8(_mm512_packus_epi16(low, high), range.lowest);
-  if (range.flip) return _mm512_xor_si512(bytes, _mm512_set1_epi8(-128));
-  return bytes;
+  return _mm512_xor_si512(_mm512_max_epu8(_mm512_packus_epi16(low, high), range.lowest), range.flip);
 }
 template <int kVectors>
 TORCHQ_INLINE __m512i narrow(const F32 (&y)[kVectors], const ByteRange& range) {

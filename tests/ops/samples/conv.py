@@ -123,6 +123,7 @@ def border_samples() -> Iterator[Sample]:
             ("groups-of-16", (5, 48, 6, 5), (48, 3, 3), {"padding": (1, 1), "groups": 3}),
             ("groups-of-20", (2, 40, 6, 5), (18, 3, 3), {"padding": (2, 2), "groups": 2}),
             ("3d", (1, 4, 4, 5, 3), (18, 3, 3, 3), {"padding": (1, 1, 1)}),
+            ("long-kernel", (2, 4, 11, 9), (18, 9, 9), {"padding": (4, 4)}),
             ("3d-flat", (1, 4, 4, 5, 3), (18, 1, 3, 3), {"padding": (0, 1, 1)}),
         )
     ):
@@ -142,6 +143,7 @@ def border_samples() -> Iterator[Sample]:
             ("dilation", (2, 96, 10, 7), (96, 3, 3), {"padding": (2, 2), "dilation": (2, 2)}),
             ("nothing-but-padding", (1, 96, 6, 4), (96, 3, 3), {"padding": (1, 4)}),
             ("no-column-inside", (1, 96, 6, 2), (96, 3, 3), {"padding": (1, 1)}),
+            ("too-many-rows-outside", (1, 64, 8, 4), (97, 5, 3), {"padding": (6, 6)}),
             ("no-row-outside", (1, 96, 6, 5), (96, 3, 3), {"padding": (0, 1)}),
             ("two-groups", (1, 192, 6, 7), (194, 3, 3), {"padding": (1, 1), "groups": 2}),
             ("1d", (6, 160, 9), (170, 3), {"padding": (1,)}),
