@@ -46,9 +46,6 @@ class QTensor(torch.Tensor):
         axis: the dimension that has a scale and zero point for each index; None for one of each.
     """
 
-    # Found faster than in an instance's dictionary, which there is besides.
-    __slots__ = ("_axis", "_data", "_scale", "_zero_point")
-
     _data: Tensor
     _scale: float | Tensor
     _zero_point: int | Tensor
