@@ -17,8 +17,10 @@ namespace {
 
 // The product of one group over one phase of its outputs. Its parameters for the next set of taps are `set_parameters`
 // further on.
-void run_phase(const ConvPhase& phase, const PackedHeader& header, const Image& image, const uint8_t* padding_pixel,
-               bool to_float, int64_t set_parameters, GemmArgs args) {
+void run_phase(const ConvPhase& phase, const LayerHeader& layer, const Image& image, const uint8_t* padding_pixel,
+               int64_t set_parameters, GemmArgs args) {
+  const PackedHeader& header = layer.packed;
+  const bool to_float = layer.to_float != 0;
   const bool in_place = header.taps_in_place();
   std::vector<int64_t> offsets;
   if (in_place) {
@@ -37,7 +39,7 @@ void run_phase(const ConvPhase& phase, const PackedHeader& header, const Image& 
   args.residual_stride *= phase.output_step();
   const int64_t depth = static_cast<int64_t>(phase.taps().size()) * header.k;
   const Bands bands(phase, args.taps, set_parameters);
-  const PixelRows pixels(bands, image, padding_pixel, args);
+  const PixelRows pixels(bands, image, padding_pixel, args.tap_bytes, layer.by_columns());
   const KernelRows rows(bands, header, image, *padding_pixel);
   Lines lines = phase.lines();
   if (in_place) lines.chunk = pixels.most_rows();
@@ -105,8 +107,8 @@ Tensor run_convolution(const char* op, const Layer& layer, const PackedWeight& p
         args.residual_zero_point = shared.residual_zero_point;
       }
       const Image image{data + group * k, data + pixels.numel(), shape.channels, k};
-      run_phase(phase, header.packed, image, layer.padding_pixel(), to_float,
-                header.borders != 0 ? header.packed.total_panels() : 0, args);
+      run_phase(phase, header, image, layer.padding_pixel(), header.borders != 0 ? header.packed.total_panels() : 0,
+                args);
     }
   });
   return result;

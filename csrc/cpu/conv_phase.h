@@ -62,7 +62,8 @@ class ConvPhase {
   // How many lines that see all outer taps follow each other, at least.
   int64_t lines_together() const {
     const int64_t inside = std::max<int64_t>(0, inside_end_[outer_] - inside_first_[outer_]);
-    return outer_ == 0 ? inside * axes_[1].count : inside;
+    const int64_t of_image = outer_ == 0 ? inside * axes_[1].count : inside;
+    return inside == axes_[outer_].count ? of_image * shape_.n : of_image;
   }
   // Outputs begin .. end of a whole line.
   Run part_of(const Run& line, int64_t begin, int64_t end) const {

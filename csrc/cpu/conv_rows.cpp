@@ -7,8 +7,6 @@ namespace {
 
 // Fewer rows are not multiplied much faster than these.
 constexpr int64_t kLeastLines = 4;
-// Products of a row.
-constexpr int64_t kDeep = 80'000;
 
 }  // namespace
 
@@ -32,19 +30,19 @@ void Bands::add(int64_t row, const ConvPhase::Run& run, std::vector<Band>& bands
   }
 }
 
-PixelRows::PixelRows(const Bands& bands, const Image& image, const uint8_t* padding_pixel, const GemmArgs& args)
+PixelRows::PixelRows(const Bands& bands, const Image& image, const uint8_t* padding_pixel, int64_t tap_bytes,
+                     bool by_columns)
     : bands_(bands), phase_(bands.phase()), image_(image), padding_pixel_(padding_pixel) {
   const ConvAxis& line = phase_.along_line();
-  const bool deep = bands.wanted() && args.group_width == 0 && args.columns * args.taps * args.tap_bytes >= kDeep;
-  split_ =
-      deep && line.most_unseen() > 0 && width() * kLeastLines <= kChunkRows && phase_.lines_together() >= kLeastLines;
+  split_ = bands.wanted() && by_columns && line.most_unseen() > 0 && width() * kLeastLines <= kChunkRows &&
+           phase_.lines_together() >= kLeastLines;
   if (!split_) return;
   for (int64_t set = 1; set < line.tap_sets(); ++set) {
     const ConvAxis::TapRange range = line.taps_of_set(set);
     const size_t end = static_cast<size_t>(set * bands.taps());
     for (const ConvPhase::Tap& tap : phase_.taps())
       if (const int64_t column = tap.index % line.kernel; column >= range.first && column < range.end)
-        tap_offsets_.push_back(tap.index * args.tap_bytes * kPanelColumns);
+        tap_offsets_.push_back(tap.index * tap_bytes * kPanelColumns);
     tap_offsets_.resize(end);
   }
 }
@@ -106,7 +104,9 @@ void PixelRows::point_lines(int64_t row, const std::vector<Run>& lines, Chunk& c
     return;
   }
   bands_.list_before(row, chunk.bands);
-  const auto [begin, end] = phase_.inside_line();
+  // An inside of one pixel is a column too.
+  auto [begin, end] = phase_.inside_line();
+  if (end - begin == 1) begin = end;
   int64_t at = row;  // of the rows as they are multiplied
   for (int64_t x = 0; x < begin; ++x, at += count) point_column(at, x, row, lines, chunk);
   for (int64_t x = end; x < width(); ++x, at += count) point_column(at, x, row, lines, chunk);

@@ -19,7 +19,7 @@ struct Image {
 class Bands {
  public:
   // `taps` is what a whole product has. Its parameters for the next set of taps are `set_parameters` further on; 0 if
-  // there are none, and so no bands.
+  // there are none laid out, and so no bands.
   Bands(const ConvPhase& phase, int64_t taps, int64_t set_parameters)
       : phase_(phase), taps_(taps), set_parameters_(set_parameters) {}
 
@@ -47,8 +47,8 @@ class Bands {
 // for each column of pixels. Only where rows take long, or it would be more work than it saves.
 class PixelRows {
  public:
-  // `args` has the taps and columns of the product.
-  PixelRows(const Bands& bands, const Image& image, const uint8_t* padding_pixel, const GemmArgs& args);
+  // `tap_bytes` is what a tap takes of a weight's depth; `by_columns` is LayerHeader's.
+  PixelRows(const Bands& bands, const Image& image, const uint8_t* padding_pixel, int64_t tap_bytes, bool by_columns);
 
   // Of a chunk: whole lines, where their ends are bands.
   int64_t most_rows() const { return split_ ? kChunkRows / width() * width() : kChunkRows; }

@@ -56,9 +56,9 @@ inline int outer_axis(const ConvAxis (&axes)[3]) { return axes[0].kernel > 1 ? 0
 struct ConvWindow {
   ConvWindow(const int64_t* window, int64_t dims, bool transposed);
   const ConvAxis& outer() const { return axes[outer_axis(axes)]; }
-  // The sets of taps that outputs see: those along the outer axis, with all kernel columns, and where taps are read in
-  // place those along lines, but for set 0, with all of the kernel's rows.
-  int64_t tap_sets(bool in_place) const { return outer().tap_sets() + (in_place ? axes[2].tap_sets() - 1 : 0); }
+  // The sets of taps that outputs see: those along the outer axis, with all kernel columns, and, if wanted, those along
+  // lines, but for set 0, with all of the kernel's rows.
+  int64_t tap_sets(bool along_lines) const { return outer().tap_sets() + (along_lines ? axes[2].tap_sets() - 1 : 0); }
   ConvAxis axes[3];
   int64_t output_padding[3];
 };

@@ -1,6 +1,5 @@
 #include "layer.h"
 
-#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -74,10 +73,15 @@ class TapSet {
   std::vector<int32_t> column_sums_;
 };
 
-// Whether the window can be computed with, wherever the header comes from.
-bool has_dilation(const LayerHeader& header) {
-  const int64_t* dilation = header.window + 3 * header.spatial_dims;
-  return std::all_of(dilation, dilation + header.spatial_dims, [](int64_t value) { return value > 0; });
+// Whether the window is one of the packed weight, wherever the header comes from.
+bool has_window(const LayerHeader& header) {
+  const int64_t dims = header.spatial_dims;
+  for (int64_t d = 0; d < dims; ++d) {
+    const int64_t *kernel = header.window + d, *stride = kernel + dims, *padding = stride + dims;
+    const int64_t* dilation = padding + dims;
+    if (*kernel != header.packed.kernel[3 - dims + d] || *stride < 1 || *padding < 0 || *dilation < 1) return false;
+  }
+  return true;
 }
 
 bool prepare_columns(const LayerHeader& header, const Weight& weight, Line* to) {
@@ -104,8 +108,14 @@ bool prepare_columns(const LayerHeader& header, const Weight& weight, Line* to) 
 int64_t LayerHeader::column_sets() const {
   if (spatial_dims == 0) return 1;
   const ConvWindow parsed(window, spatial_dims, transposed != 0);
-  if (transposed == 0) return borders != 0 ? parsed.tap_sets(packed.taps_in_place()) : 1;
+  if (transposed == 0) return borders != 0 ? parsed.tap_sets(by_columns()) : 1;
   return packed.taps_in_place() ? parsed.axes[0].phases() * parsed.axes[1].phases() * parsed.axes[2].phases() : 1;
+}
+
+bool LayerHeader::by_columns() const {
+  constexpr int64_t kProducts = 80'000;  // of a row
+  if (!packed.taps_in_place() || packed.joined()) return false;
+  return packed.group_columns() * packed.depth() >= kProducts;
 }
 
 int64_t LayerHeader::padding_lines() const {
@@ -163,15 +173,15 @@ void prepare_layer(const LayerHeader& header, const Weight& weight, Line* lines)
 
 bool Layer::fits(const PackedWeight& packed, int64_t bytes) const {
   return header().magic == kMagic && std::memcmp(&header().packed, &packed.header(), sizeof(PackedHeader)) == 0 &&
-         header().spatial_dims >= 0 && header().spatial_dims <= 3 && has_dilation(header()) &&
+         header().spatial_dims >= 0 && header().spatial_dims <= 3 && has_window(header()) &&
          header().total_lines() * static_cast<int64_t>(sizeof(Line)) == bytes;
 }
 
 const PanelParameters* Layer::parameters(int64_t set, int64_t group) const {
   const PackedHeader& packed = header().packed;
-  const int64_t one = header().column_sets() == 1 ? 0 : set;
+  if (header().column_sets() == 1) set = 0;
   return reinterpret_cast<const PanelParameters*>(first() + header().padding_lines()) +
-         (one * packed.panel_groups() + group) * packed.group_panels();
+         (set * packed.panel_groups() + group) * packed.group_panels();
 }
 
 GemmArgs gemm_args(const LayerHeader& header, const PackedWeight& packed, int64_t group) {
@@ -210,10 +220,10 @@ Layer prepare_once(const LayerHeader& header, const Weight& weight) {
 Tensor run_once(const LayerHeader& header, const char* op, const Weight& weight, const Tensor& input,
                 const Residual& residual) {
   if (header.spatial_dims == 0) return run_linear(op, prepare_once(header, weight), weight.packed, input);
-  // To sum up the weights at each border takes as long as some pixels do.
-  constexpr int64_t kPixels = 128;
+  // To sum up the weights for a column set takes as long as some pixels do.
+  const int64_t pixels = 25 * header.column_sets();
   LayerHeader once = header;
-  once.borders = input.numel() >= kPixels * int64_t{header.packed.groups} * header.packed.k ? 1 : 0;
+  once.borders = input.numel() >= pixels * header.packed.groups * header.packed.k ? 1 : 0;
   return run_convolution(op, prepare_once(once, weight), weight.packed, input, residual);
 }
 

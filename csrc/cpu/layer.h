@@ -4,7 +4,8 @@
 //
 //   LayerHeader    rounded up to whole lines
 //   padding        of a convolution: a pixel of the input's zero point, rounded up to whole lines
-//   parameters     [column sets][groups][panels] PanelParameters; for a depthwise weight what depthwise.h's prepare gives
+//   parameters     [column sets][groups][panels] PanelParameters; for a depthwise weight what depthwise.h's prepare
+//                  gives
 //
 // The parameters are those of one instruction set level; the header says which.
 #pragma once
@@ -30,6 +31,8 @@ struct LayerHeader {
   // One for each set of taps that outputs see: those of a phase, of a transposed convolution whose taps are read in
   // place; else those that are not in the padding (ConvAxis::taps_of_set).
   int64_t column_sets() const;
+  // Whether outputs at the ends of lines have sets too: not where rows are done before that would save anything.
+  bool by_columns() const;
   int64_t padding_lines() const;
   int64_t total_lines() const;
 };

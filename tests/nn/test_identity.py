@@ -48,6 +48,16 @@ def test_identities_with_hooks_stay_as_they_are():
     assert seen == [torchq.QTensor]
 
 
+def test_identities_with_a_forward_of_their_own_stay_as_they_are():
+    model, seen = prepared(), []
+    model[2].forward = lambda x: seen.append(type(x)) or x
+    model = convert(model, inplace=True)
+    seen.clear()
+    model(X)
+    assert type(model[2]) is nn.Identity
+    assert seen == [torchq.QTensor]
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of the old kind of backward hook
 @pytest.mark.parametrize(
     ("method", "arguments"),

@@ -83,6 +83,21 @@ PREPARE_CASES = {
     "plain-weight": ({"packed_weight": WEIGHT}, "packed_weight must be uint8, got int8"),
 }
 OTHER = ops.pack_weight(torch.ones(7, 8, 3, 3, dtype=torch.int8))
+
+
+def forged(place: int, value: int) -> torch.Tensor:
+    """The layer with another number in its window, [kernel, stride, padding, dilation] of two dimensions each."""
+    layer = RUN["layer"].clone()
+    layer[WINDOW : WINDOW + 64].view(torch.int64)[place] = value
+    return layer
+
+
+# Where the window begins: kernel 3, 3, stride 1, 1.
+WINDOW = next(
+    i
+    for i in range(0, RUN["layer"].numel() - 32, 8)
+    if RUN["layer"][i : i + 32].view(torch.int64).tolist() == [3, 3, 1, 1]
+)
 RUN_CASES = {
     "int8": ({"input": X.to(torch.int8)}, "input must be uint8 as the layer was prepared for, got int8"),
     "float": ({"input": X.float()}, "input must be uint8 or int8, got float32"),
@@ -93,6 +108,10 @@ RUN_CASES = {
     "shifted": ({"layer": RUN["layer"][1:]}, "layer must be what prepare_layer made for this packed_weight"),
     "short": ({"layer": RUN["layer"][:64]}, "layer must be what prepare_layer made for this packed_weight"),
     "zeros": ({"layer": torch.zeros(4096, dtype=torch.uint8)}, "layer must be what prepare_layer made"),
+    "forged-kernel": ({"layer": forged(0, 9)}, "layer must be what prepare_layer made for this packed_weight"),
+    "forged-stride": ({"layer": forged(3, 0)}, "layer must be what prepare_layer made for this packed_weight"),
+    "forged-padding": ({"layer": forged(5, -1)}, "layer must be what prepare_layer made for this packed_weight"),
+    "forged-dilation": ({"layer": forged(7, 0)}, "layer must be what prepare_layer made for this packed_weight"),
     "float-layer": ({"layer": RUN["layer"].float()}, "layer must be uint8, got float32"),
 }
 

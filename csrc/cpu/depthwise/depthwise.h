@@ -46,7 +46,7 @@ struct DepthwiseArgs {
 // Neighbouring groups of pixels: those under one output pixel each or, of pairs, under two.
 struct DepthwisePixels {
   int64_t groups;
-  // Only where args.pairs. The last two pixels of a quad are then the first two of the next group's.
+  // Only where args.pairs. The last two pixels of a quad are then the first two of the next group's, if there is one.
   bool pairs;
   // > 1: each pixel is that many of `channels` bytes, one behind the other in memory, and so is each output. Not with
   // pairs, and only if together * channels is a block.

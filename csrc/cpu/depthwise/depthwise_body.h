@@ -355,7 +355,7 @@ __attribute__((noinline)) void run_whole_block(const DepthwiseArgs& args, const 
                                                void* output) {
   int64_t group = 0;
   if constexpr (kPixels == 2 && kCarriedQuads > 0) {
-    if (carries(args)) {
+    if (carries(args) && pixels.groups >= 2) {
       const WholeBlocks<2> blocks{place_of<2>(args, pixels, 0, channel), kBlock};
       run_carried<kCarriedQuads>(args, pixels, blocks, pixels.groups / 2, block, range, output);
       group = pixels.groups / 2 * 2;
@@ -376,7 +376,7 @@ __attribute__((noinline)) void run_half_block(const DepthwiseArgs& args, const D
                                               const int32_t* block, const ByteRange& range, void* output) {
   int64_t group = 0;
   if constexpr (kPixels == 2 && kCarriedQuads > 0) {
-    if (carries(args)) {
+    if (carries(args) && pixels.groups >= 4) {
       const int64_t steps = pixels.groups / 4;
       const HalfBlocks<2> blocks{place_of<2>(args, pixels, 0, channel), 2 * steps, 1};
       run_carried<kCarriedQuads>(args, pixels, blocks, steps, block, range, output);

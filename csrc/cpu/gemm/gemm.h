@@ -71,7 +71,7 @@ struct GemmArgs {
   const int32_t* row_zero_points;  // [M]
 
   // Another product of the same columns, whose weights are in the cache when this one's are; or null. It differs in
-  // rows, taps and what belongs to them.
+  // rows, taps and what belongs to them. Both have rows.
   const GemmArgs* next;
   // Tiles of those before it that ask for weights: each tile does for a panel, until all of the next block are on their
   // way.

@@ -142,6 +142,7 @@ def border_samples() -> Iterator[Sample]:
             ("stride", (1, 96, 11, 12), (96, 3, 3), {"padding": (1, 1), "stride": (2, 2)}),
             ("dilation", (2, 96, 10, 7), (96, 3, 3), {"padding": (2, 2), "dilation": (2, 2)}),
             ("nothing-but-padding", (1, 96, 6, 4), (96, 3, 3), {"padding": (1, 4)}),
+            ("one-column-inside", (1, 96, 8, 3), (96, 3, 3), {"padding": (1, 1)}),
             ("no-column-inside", (1, 96, 6, 2), (96, 3, 3), {"padding": (1, 1)}),
             ("too-many-rows-outside", (1, 64, 8, 4), (97, 5, 3), {"padding": (6, 6)}),
             ("no-row-outside", (1, 96, 6, 5), (96, 3, 3), {"padding": (0, 1)}),

@@ -10,7 +10,8 @@ from torch import nn
 class Identity(nn.Identity):
     """Returns its input without the hooks and checks of a module's call, which cost ten times as much as that.
 
-    As soon as a hook is registered on it, it is an ordinary ``nn.Identity``. Hooks for all modules do not see it.
+    As soon as a hook is registered on it, it is an ordinary ``nn.Identity``. Hooks for all modules do not see it,
+    nor does torch.fx.
 
     Example:
         >>> identity = Identity()
@@ -35,9 +36,9 @@ class Identity(nn.Identity):
 
     @classmethod
     def put_in_place(cls, model: nn.Module) -> None:
-        """Makes every ``nn.Identity`` in a model one of these, unless it has hooks."""
+        """Makes every ``nn.Identity`` in a model one of these, unless it has hooks or a forward of its own."""
         for module in model.modules():
-            if type(module) is nn.Identity and not _hooks(module):
+            if type(module) is nn.Identity and "forward" not in vars(module) and not _hooks(module):
                 module.__class__ = cls
 
 
