@@ -170,8 +170,6 @@ class QFunctional(QuantizedOutputModule):
                 "calibration data that takes this path"
             )
         for x in inputs:
-            if type(x) is QTensor and x._axis is None and x._data.dtype is self._output_storage:
-                continue
             if not isinstance(x, QTensor):
                 given = "a float tensor" if isinstance(x, torch.Tensor) else f"a {type(x).__name__}"
                 raise TypeError(f"QFunctional.{name} takes quantized tensors, got {given}: put a QuantStub before it")
