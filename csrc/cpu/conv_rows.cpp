@@ -10,17 +10,15 @@ constexpr int64_t kLeastLines = 4;
 
 }  // namespace
 
-void Bands::add(int64_t row, const ConvPhase::Run& run, std::vector<Band>& bands) const {
+void Bands::list(int64_t row, const ConvPhase::Run& run, bool in_part, std::vector<Band>& bands) const {
   Band band = whole(row, run.count);
-  if (phase_.in_parts() && !phase_.sees_all_outer(run)) {
+  if (in_part) {
     list_before(row, bands);
     const ConvAxis::TapRange seen = phase_.outer_taps_of(run);
     const int64_t each = taps_ / phase_.outer().kernel;
     band.first_tap = seen.first * each;
     band.taps = (seen.end - seen.first) * each;
     band.parameters = parameters(phase_.outer().set_of_taps(seen));
-  } else if (bands.empty()) {
-    return;
   }
   if (!bands.empty() && bands.back().row_step == 1 && bands.back().parameters == band.parameters &&
       bands.back().output_row + bands.back().rows == row) {
@@ -51,7 +49,7 @@ void PixelRows::point(int64_t line, int64_t first, int64_t count, Chunk& chunk) 
   const ConvAxis::TapRange all{0, phase_.along_line().kernel};
   if (!split_) {
     phase_.for_each_run(line, first, count, [&](int64_t row, const Run& run) {
-      if (bands_.wanted() && phase_.in_parts()) bands_.add(row, run, chunk.bands);
+      bands_.add(row, run, chunk.bands);
       point_at(row, run, all, chunk);
     });
     return;
@@ -140,7 +138,7 @@ KernelRows::KernelRows(const Bands& bands, const PackedHeader& header, const Ima
 void KernelRows::point(int64_t line, int64_t first, int64_t count, Chunk& chunk) const {
   chunk.bytes.resize(static_cast<size_t>(kChunkRows * header_.depth()));
   phase_.for_each_run(line, first, count, [&](int64_t row, const Run& run) {
-    if (bands_.wanted() && phase_.in_parts()) bands_.add(row, run, chunk.bands);
+    bands_.add(row, run, chunk.bands);
     point_at(row, run, chunk);
   });
 }

@@ -34,9 +34,14 @@ class Bands {
     if (bands.empty() && row > 0) bands.push_back(whole(0, row));
   }
   // Rows `row` on, outputs of a run that lie as they come: with those before them, or as a band of their own.
-  void add(int64_t row, const ConvPhase::Run& run, std::vector<Band>& bands) const;
+  void add(int64_t row, const ConvPhase::Run& run, std::vector<Band>& bands) const {
+    const bool in_part = wanted() && phase_.in_parts() && !phase_.sees_all_outer(run);
+    if (in_part || !bands.empty()) list(row, run, in_part, bands);
+  }
 
  private:
+  void list(int64_t row, const ConvPhase::Run& run, bool in_part, std::vector<Band>& bands) const;
+
   const ConvPhase& phase_;
   int64_t taps_, set_parameters_;
 };

@@ -1,7 +1,7 @@
 // Floor 1, for the levels whose dot product is exact for every byte. gemm.h says what is computed.
 //
-// A call walks blocks of up to kTilePanels panels, and within a block the rows in tiles of up to tile_rows of its panels:
-// the weights of a block stay in the nearest cache while the rows stream past.
+// A call walks blocks of up to kTilePanels panels, and within a block the rows in tiles of up to tile_rows of its
+// panels: the weights of a block stay in the nearest cache while the rows stream past.
 #pragma once
 
 #include "gemm_grouped.h"
