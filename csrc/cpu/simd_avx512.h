@@ -122,6 +122,8 @@ TORCHQ_INLINE void store_two(uint8_t* p, uint8_t* q, F32 a, F32 b, const ByteRan
 // and reaches 0.4 of the speed. tests/csrc looks for stack accesses in the loops that come out.
 #ifndef TORCHQ_DPBUSD
 #define TORCHQ_DPBUSD(sums, a, w) __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(w))
+// The compiler may not load it again instead of keeping it, as GCC 12 does where it runs out of registers otherwise.
+#define TORCHQ_KEEP(vector) __asm__("" : "+v"(vector))
 #endif
 
 // Activations stay u8: vpdpbusd multiplies u8 by s8.
@@ -134,12 +136,22 @@ struct Dot {
     __builtin_memcpy(&four, p, 4);
     return {_mm512_xor_si512(_mm512_set1_epi32(four), flip.v)};
   }
-  static TORCHQ_INLINE Weight load_weight(const int8_t* p) { return {_mm512_loadu_si512(p)}; }
+  static TORCHQ_INLINE Activation load_activation(const uint8_t* p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, 4);
+    return set(four);
+  }
+  static TORCHQ_INLINE Weight load_weight(const int8_t* p) {
+    __m512i w = _mm512_loadu_si512(p);
+    TORCHQ_KEEP(w);
+    return {w};
+  }
   static TORCHQ_INLINE void multiply_add(I32& acc, Activation a, Weight w) { TORCHQ_DPBUSD(acc.v, a.v, w.v); }
 };
 
 // Tall where narrow: a tile begins and ends with instructions that do not multiply, and few do it for many.
 constexpr int tile_rows(int panels) { return panels == 1 ? 10 : panels == 2 ? 8 : 6; }
+constexpr int pipelined_rows(int panels) { return panels == 1 ? 8 : panels == 2 ? 6 : panels == 3 ? 4 : 2; }
 constexpr int kTilePanels = 4;
 constexpr int kMaxDoubled = 6;
 

@@ -14,6 +14,7 @@
 //   Dot                 acc[j] += sum of 4 activation bytes times weight bytes 4j .. 4j + 3
 //   kTilePanels         the register tile of the GEMM body: panels of 16 columns
 //   tile_rows           and up to how many rows, with that many panels
+//   pipelined_rows      the rows of a tile with that many panels whose sums fit twice; or 0
 //   kMaxDoubled         up to how many accumulators of a tile are worth a second set, and fit
 //
 // Quads, the bytes of four pixels interleaved per channel, are depthwise convolution's:
@@ -170,6 +171,7 @@ struct Dot {
 };
 
 constexpr int tile_rows(int) { return 1; }
+constexpr int pipelined_rows(int) { return 0; }
 constexpr int kTilePanels = 1;
 constexpr int kMaxDoubled = 0;
 

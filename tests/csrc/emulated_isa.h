@@ -332,3 +332,4 @@ constexpr auto kGreater = [](auto x, auto y) { return x > y ? x : y; };
 #define _mm512_permutexvar_epi32(index, a) (emulated_isa::permutexvar_epi32(index, a))
 
 #define TORCHQ_DPBUSD(sums, a, b) ((sums) = emulated_isa::dpbusd_epi32(sums, a, b))
+#define TORCHQ_KEEP(vector)

@@ -168,9 +168,9 @@ def limit(file: str, name: str) -> int:
     return int(re.search(rf"constexpr int {name} = (\d+);", (CPU / file).read_text()).group(1))
 
 
-def tiles(file: str) -> list[tuple[int, int]]:
-    """Rows and panels of each tile. ``tile_rows`` is a chain of ``panels == 1 ? rows :``, or one number for all."""
-    (chain,) = re.findall(r"constexpr int tile_rows\(int(?: panels)?\) \{ return (.*); \}", (CPU / file).read_text())
+def tiles(file: str, function: str = "tile_rows") -> list[tuple[int, int]]:
+    """Rows and panels of each tile. The function is a chain of ``panels == 1 ? rows :``, or one number for all."""
+    (chain,) = re.findall(rf"constexpr int {function}\(int(?: panels)?\) {{ return (.*); }}", (CPU / file).read_text())
     *narrow, widest = map(int, re.findall(r"\d+(?= :|$)", chain))
     panels = limit(file, "kTilePanels")
     most = narrow + [widest] * (panels - len(narrow))
@@ -187,7 +187,12 @@ LOOPS = [
     )
     for output in ("ToBytes", "ToFloat")
     for rows, panels in tiles(file)
-] + [
+]
+LOOPS += [
+    ("avx512_vnni", f"run_pipelined_tiles.*Li{rows}ELi{panels}E", "vpdpbusd", rows * panels)
+    for rows, panels in tiles("simd_avx512.h", "pipelined_rows")
+]
+LOOPS += [
     ("avx2", f"WidenedTiles.*{output}.*{order}.*Li{rows}E", "vpmaddwd", rows * (4 if rows <= 2 else 2))
     for output in ("ToBytes", "ToFloat")
     for rows in range(1, limit("gemm/gemm_widened.h", "kWideRows") + 1)

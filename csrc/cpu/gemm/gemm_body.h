@@ -5,43 +5,12 @@
 #pragma once
 
 #include "gemm_grouped.h"
+#include "gemm_pipelined.h"
 
-template <typename DotT>
-constexpr Activations kTakenBy = DotT::kSignedActivations ? Activations::s8 : Activations::u8;
-
-// A few rows are multiplied faster than weights come from memory.
-constexpr int kFewRows = 3;
-// Bytes of weights that no cache holds; and how far ahead of their use they are asked for. Asking for what is in a
-// cache takes longer than to wait for it.
-constexpr int64_t kFromMemory = 32 << 20, kAhead = 1024;
-
-struct Panels {
-  int64_t first, count;
-};
 // Those of the i-th block to be computed.
 TORCHQ_INLINE Panels panels_of_block(const GemmArgs& args, int64_t panels, int64_t blocks, int64_t i) {
   const int64_t block = last_first(args, i, blocks), first = panels * block / blocks;
   return {first, panels * (block + 1) / blocks - first};
-}
-
-// Whether a step asks for weights: of none of its panels, of the first one, or of all of them.
-enum class Asks { none, first, all };
-
-template <Asks kAsks, typename DotT, int kRows, int kPanels>
-TORCHQ_INLINE void step(const uint8_t* const (&a)[kRows], int64_t k, const int8_t* panel, int64_t stride, int64_t ahead,
-                        I32 flip, I32 (&acc)[kRows][kPanels]) {
-  typename DotT::Weight w[kPanels];
-#pragma GCC unroll 16
-  for (int p = 0; p < kPanels; ++p) {
-    if (kAsks == Asks::all || (kAsks == Asks::first && p == 0)) __builtin_prefetch(panel + p * stride + ahead, 0, 2);
-    w[p] = DotT::load_weight(panel + p * stride);
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    const typename DotT::Activation x = DotT::load_activation(a[r] + k, flip);
-#pragma GCC unroll 16
-    for (int p = 0; p < kPanels; ++p) DotT::multiply_add(acc[r][p], x, w[p]);
-  }
 }
 
 // A few accumulators would wait for each other: then odd steps get a set of their own.
@@ -63,11 +32,11 @@ TORCHQ_INLINE void accumulate(const GemmArgs& args, const int8_t* first, int64_t
     int64_t k = 0;
     if constexpr (kTwoSets) {
       for (; k + 8 <= args.tap_bytes; k += 8, panel += 128) {
-        step<kAsks, DotT>(a, k, panel, stride, ahead, flip, acc);
-        step<kAsks, DotT>(a, k + 4, panel + 64, stride, ahead, flip, odd);
+        step<kAsks, DotT>(a, k, panel, stride, ahead, acc, flip);
+        step<kAsks, DotT>(a, k + 4, panel + 64, stride, ahead, odd, flip);
       }
     }
-    for (; k < args.tap_bytes; k += 4, panel += 64) step<kAsks, DotT>(a, k, panel, stride, ahead, flip, acc);
+    for (; k < args.tap_bytes; k += 4, panel += 64) step<kAsks, DotT>(a, k, panel, stride, ahead, acc, flip);
   }
   if constexpr (kTwoSets) {
 #pragma GCC unroll 16
@@ -97,18 +66,12 @@ TORCHQ_INLINE void accumulate_tile(const GemmArgs& args, int64_t panel, const Pa
 // `tiles` tiles of kRows rows each, times kPanels panels from `panel` on.
 template <typename Output, typename DotT, int kRows, int kPanels>
 void run_tiles(const GemmArgs& args, int64_t panel, const Panels& next, int64_t row, int64_t tiles) {
-  constexpr Activations kTaken = kTakenBy<DotT>;
-  const bool as_taken = args.signed_input == DotT::kSignedActivations;
-  const I32 flip = set(as_taken ? int32_t{0} : static_cast<int32_t>(0x80808080u));
+  const I32 flip = flip_of<DotT>(args);
   const PanelParameters* parameters = args.parameters + panel;
-  const int64_t column = 16 * panel;
-  const int64_t columns = args.columns - column < 16 * kPanels ? args.columns - column : 16 * kPanels;
+  const int64_t column = 16 * panel, columns = columns_from<kPanels>(args, column);
   for (int64_t tile = 0; tile < tiles; ++tile, row += kRows) {
     I32 acc[kRows][kPanels];
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 16
-      for (int p = 0; p < kPanels; ++p) acc[r][p] = Output::template start<kTaken>(args, parameters[p], row + r);
+    start_tile<Output, DotT>(args, parameters, row, acc);
     if constexpr (kRows > kFewRows) ask_for_outputs<typename Output::Element, kRows, kPanels>(args, row, column);
     accumulate_tile<DotT>(args, panel, next, row, flip, acc);
     subtract_weight_zero_points(args, parameters, row, acc);
@@ -131,6 +94,10 @@ template <typename Output, typename DotT, int kPanels>
 TORCHQ_INLINE void run_block(const GemmArgs& args, const Panels& block, const Panels& next) {
   if constexpr (kPanels > 1) {
     if (block.count < kPanels) return run_block<Output, DotT, kPanels - 1>(args, block, next);
+  }
+  if constexpr (pipelined_rows(kPanels) > 0 && sizeof(typename Output::Element) == 1) {
+    if (is_short<DotT, kPanels>(args))
+      return for_each_tile_size<pipelined_rows(kPanels)>(args.rows, PipelinedBlock<DotT, kPanels>{args, block.first});
   }
   for_each_tile_size<tile_rows(kPanels)>(args.rows, BlockOfPanels<Output, DotT, kPanels>{args, block.first, next});
 }

@@ -49,36 +49,51 @@ struct ToBytes {
     return load(panel.start);
   }
 
+  static TORCHQ_INLINE ByteRange range_of(const GemmArgs& args) {
+    const int32_t qmin = args.signed_output ? -128 : 0;
+    const int32_t lowest = args.relu && args.output_zero_point > qmin ? args.output_zero_point : qmin;
+    return byte_range(args.output_zero_point, lowest, args.signed_output);
+  }
+
+  // How many columns of rows up to last_row are stored, of the `columns` from `column` on that are there: where rows lie
+  // one behind the other, a store may run on into the next row (last_first).
+  template <int kPanels>
+  static TORCHQ_INLINE int64_t stored(const GemmArgs& args, int64_t last_row, int64_t column, int64_t columns) {
+    const int64_t room = (args.rows - last_row) * args.columns - column;
+    const bool may_run_on = args.output_stride == args.columns && room >= 16 * kPanels;
+    return may_run_on ? 16 * kPanels : columns;
+  }
+
+  template <int kPanels>
+  static TORCHQ_INLINE void to_values(const PanelParameters* panel, const I32 (&acc)[kPanels], F32 (&y)[kPanels]) {
+#pragma GCC unroll 16
+    for (int p = 0; p < kPanels; ++p) y[p] = (to_f32(acc[p]) + load(panel[p].bias)) * load(panel[p].scale);
+  }
+
   // kPanels panels from `column` on, of which `columns` columns are there.
   template <int kRows, int kPanels>
   static TORCHQ_INLINE void finish(const GemmArgs& args, const PanelParameters* panel, int64_t row, int64_t column,
                                    int64_t columns, const I32 (&acc)[kRows][kPanels]) {
-    // Where rows lie one behind the other, a store may run on into the next row (last_first).
-    const int64_t room = (args.rows - row - kRows + 1) * args.columns - column;
-    const bool may_run_on = args.output_stride == args.columns && room >= 16 * kPanels;
-    const int64_t stored = may_run_on ? 16 * kPanels : columns;
+    const int64_t n = stored<kPanels>(args, row + kRows - 1, column, columns);
     const bool plain = args.bounded && args.residual == nullptr;
     const int64_t stride = args.output_stride;
-    const int32_t qmin = args.signed_output ? -128 : 0;
-    const int32_t lowest = args.relu && args.output_zero_point > qmin ? args.output_zero_point : qmin;
-    const ByteRange range = byte_range(args.output_zero_point, lowest, args.signed_output);
+    const ByteRange range = range_of(args);
     auto* output = static_cast<uint8_t*>(args.output) + row * stride + column;
     F32 y[kRows][kPanels];
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r, output += stride) {
-#pragma GCC unroll 16
-      for (int p = 0; p < kPanels; ++p) y[r][p] = (to_f32(acc[r][p]) + load(panel[p].bias)) * load(panel[p].scale);
+      to_values(panel, acc[r], y[r]);
       if (!plain) {
         if (args.residual != nullptr) add_residual(args, row + r, column, columns, y[r]);
 #pragma GCC unroll 16
         for (int p = 0; p < kPanels; ++p) y[r][p] = below_ceiling(y[r][p]);
       }
       if constexpr (kPanels > 1) {
-        store_bytes(output, y[r], range, stored);
+        store_bytes(output, y[r], range, n);
       } else if (r % 2 == 1) {
-        store_two(output - stride, output, y[r - 1][0], y[r][0], range, stored, stored);
+        store_two(output - stride, output, y[r - 1][0], y[r][0], range, n, n);
       } else if (r == kRows - 1) {
-        store_bytes(output, y[r], range, stored);
+        store_bytes(output, y[r], range, n);
       }
     }
   }

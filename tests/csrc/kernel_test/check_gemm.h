@@ -87,6 +87,19 @@ inline Product random_product(Random& random, int64_t rows, int64_t columns, int
   return p;
 }
 
+// As in most layers: activations of u8, weights without zero points, everything finite, nothing to be added.
+inline Product plain_product(Random& random, int64_t rows, int64_t columns, int64_t taps, int64_t k) {
+  Product p = random_product(random, rows, columns, taps, k, Values::any);
+  p.signed_input = false;
+  p.weight_zero_points.clear();
+  p.row_sums.clear();
+  p.residual.clear();
+  for (float& bias : p.bias) bias = random.real(-50.0f, 50.0f);
+  for (int32_t& zero : p.row_zero_points) zero = zero_point(random, false);
+  p.input_zero_point = zero_point(random, false);
+  return p;
+}
+
 // The sections of a packed weight, each as long as gemm.h says and no longer.
 struct Packed {
   std::vector<int8_t> panels;
@@ -302,6 +315,12 @@ inline void check_gemm(Family& family, Random& random) {
         const int64_t k = 4 * random.between(1, 5);
         check_product(family, random_product(random, rows, columns, taps, k, values));
       }
+  // Enough rows for tiles that are stored while others are multiplied.
+  for (const int64_t columns : {1, 2, 5, 15, 16, 17, 31, 32, 33, 48, 55, 64, 65, 129})
+    for (const int64_t rows : {8, 17, 24, 32, 33, 39, 50, 66})
+      for (const int64_t taps : {1, 2})
+        check_product(family, plain_product(random, rows, columns, taps, 4 * random.between(1, 17)));
+  for (const int64_t k : {256, 260}) check_product(family, plain_product(random, 33, 127, 1, k));
   for (const int64_t width : {4, 8, 16})
     for (const int64_t groups : {2, 3, 4, 5, 8})
       for (const int64_t rows : all_rows) check_grouped(family, random, width, groups, rows);
