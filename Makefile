@@ -64,7 +64,7 @@ sanitize: ## run the kernels without torch under ASan and UBSan, between guard p
 
 emulate: ## run the same test with the VNNI kernels, on a CPU that need not have it
 	@$(MAKE) -s -j$$(nproc) build/emulated/kernel_test
-	@build/emulated/kernel_test $(FAMILIES) avx_vnni avx512_vnni
+	@build/emulated/kernel_test $(FAMILIES) avx_vnni avx512_vnni avx512_vbmi
 
 # The digests are of the scalar level's integers: those of both architectures are the same.
 aarch64: ## run the same test for ARM, in an emulator

@@ -12,7 +12,9 @@ _OLDEST_TORCH = (2, 10)
 _PATH = Path(__file__).with_name("_C.so")
 # The order is that of the levels in csrc/cpu/isa.h.
 _CPU_CAPABILITIES = (
-    ("scalar", "neon_dot") if platform.machine() == "aarch64" else ("scalar", "avx2", "avx_vnni", "avx512_vnni")
+    ("scalar", "neon_dot")
+    if platform.machine() == "aarch64"
+    else ("scalar", "avx2", "avx_vnni", "avx512_vnni", "avx512_vbmi")
 )
 
 
@@ -44,10 +46,10 @@ _library = _load()
 def get_cpu_capability() -> str:
     """Returns the name of the instruction set level that kernels are chosen for.
 
-    It is the best level that the CPU has, of ``scalar``, ``avx2``, ``avx_vnni`` and ``avx512_vnni``, or on ARM of
-    ``scalar`` and ``neon_dot``, unless ``set_cpu_capability`` or the environment variable ``TORCHQ_CPU_CAPABILITY``
-    lowered it; the variable may name a level that the CPU lacks, and stands for the best one below it then. Results do
-    not depend on the level, only speed does.
+    It is the best level that the CPU has, of ``scalar``, ``avx2``, ``avx_vnni``, ``avx512_vnni`` and ``avx512_vbmi``,
+    or on ARM of ``scalar`` and ``neon_dot``, unless ``set_cpu_capability`` or the environment variable
+    ``TORCHQ_CPU_CAPABILITY`` lowered it; the variable may name a level that the CPU lacks, and stands for the best one
+    below it then. Results do not depend on the level, only speed does.
 
     Raises:
         ValueError: if ``TORCHQ_CPU_CAPABILITY`` holds something else than one of these names.

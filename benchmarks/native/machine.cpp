@@ -74,7 +74,7 @@ __attribute__((target("avx512f"))) void read_wide(const uint8_t* bytes, int64_t 
 // Multiplies of 8-bit numbers as a level's kernels do them; returns how many, 0 where none is known.
 EXPORT int64_t machine_multiply(int level, int64_t rounds) {
 #if defined(__x86_64__)
-  if (static_cast<Isa>(level) == Isa::avx512_vnni) return vpdpbusd(rounds);
+  if (static_cast<Isa>(level) >= Isa::avx512_vnni) return vpdpbusd(rounds);
   if (static_cast<Isa>(level) == Isa::avx_vnni) return vpdpbusd_vex(rounds);
   if (static_cast<Isa>(level) == Isa::avx2) return vpmaddwd(rounds);
 #endif
@@ -85,7 +85,7 @@ EXPORT int64_t machine_multiply(int level, int64_t rounds) {
 // Reads n bytes in whole blocks of 256; returns how many, 0 where no way to read is known.
 EXPORT int64_t machine_read(int level, const uint8_t* bytes, int64_t n) {
 #if defined(__x86_64__)
-  if (static_cast<Isa>(level) == Isa::avx512_vnni) return read_wide(bytes, n), n / 256 * 256;
+  if (static_cast<Isa>(level) >= Isa::avx512_vnni) return read_wide(bytes, n), n / 256 * 256;
   if (static_cast<Isa>(level) >= Isa::avx2) return read(bytes, n), n / 256 * 256;
 #endif
   (void)level, (void)bytes, (void)n;

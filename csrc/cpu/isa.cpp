@@ -33,6 +33,9 @@ bool has_avx_vnni() {
 bool detect(Isa level) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512_vnni = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                           __builtin_cpu_supports("avx512vnni");
   switch (level) {
     case Isa::scalar:
       return true;
@@ -41,9 +44,9 @@ bool detect(Isa level) {
     case Isa::avx_vnni:
       return avx2 && (kEmulated || has_avx_vnni());
     case Isa::avx512_vnni:
-      return avx2 && (kEmulated || (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                                    __builtin_cpu_supports("avx512vnni")));
+      return kEmulated ? avx2 : avx512_vnni;
+    case Isa::avx512_vbmi:
+      return kEmulated ? avx2 : avx512_vnni && __builtin_cpu_supports("avx512vbmi");
   }
   return false;
 }

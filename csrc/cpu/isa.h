@@ -9,8 +9,8 @@ namespace torchq {
 enum class Isa : int { scalar = 0, neon_dot = 1 };
 constexpr const char* kIsaNames[] = {"scalar", "neon_dot"};
 #else
-enum class Isa : int { scalar = 0, avx2 = 1, avx_vnni = 2, avx512_vnni = 3 };
-constexpr const char* kIsaNames[] = {"scalar", "avx2", "avx_vnni", "avx512_vnni"};
+enum class Isa : int { scalar = 0, avx2 = 1, avx_vnni = 2, avx512_vnni = 3, avx512_vbmi = 4 };
+constexpr const char* kIsaNames[] = {"scalar", "avx2", "avx_vnni", "avx512_vnni", "avx512_vbmi"};
 #endif
 constexpr int kLevels = sizeof(kIsaNames) / sizeof(kIsaNames[0]);
 

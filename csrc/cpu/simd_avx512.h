@@ -279,9 +279,24 @@ TORCHQ_INLINE Bytes max(Bytes a, Bytes b) { return {_mm512_max_epu8(a.v, b.v)}; 
 TORCHQ_INLINE Bytes min(Bytes a, Bytes b) { return {_mm512_min_epu8(a.v, b.v)}; }
 TORCHQ_INLINE Bytes operator^(Bytes a, Bytes b) { return {_mm512_xor_si512(a.v, b.v)}; }
 
-// A shuffle looks up 16 entries by the low half of an index; the other half chooses one of sixteen results, bit by bit.
-// (vpermi2b takes 128 entries at once, but not every CPU of this level has it.)
 constexpr int kTableBytes = 64;
+#ifdef TORCHQ_AVX512_VBMI
+// The low seven bits of an index choose one of 128 entries, and the highest one between two such results.
+struct ByteTable {
+  __m512i part[4];
+};
+TORCHQ_INLINE ByteTable load_table(const uint8_t* p) {
+  return {
+      {_mm512_loadu_si512(p), _mm512_loadu_si512(p + 64), _mm512_loadu_si512(p + 128), _mm512_loadu_si512(p + 192)}};
+}
+TORCHQ_INLINE void lookup_bytes(const ByteTable& table, const uint8_t* q, uint8_t* y) {
+  const __m512i index = _mm512_loadu_si512(q);
+  const __m512i low = _mm512_permutex2var_epi8(table.part[0], index, table.part[1]);
+  const __m512i high = _mm512_permutex2var_epi8(table.part[2], index, table.part[3]);
+  _mm512_storeu_si512(y, _mm512_mask_blend_epi8(_mm512_test_epi8_mask(index, _mm512_set1_epi8(-128)), low, high));
+}
+#else
+// A shuffle looks up 16 entries by the low half of an index; the other half chooses one of sixteen results, bit by bit.
 struct ByteTable {
   __m512i part[16];
 };
@@ -308,3 +323,4 @@ TORCHQ_INLINE void lookup_bytes(const ByteTable& table, const uint8_t* q, uint8_
       _mm512_test_epi8_mask(index, _mm512_set1_epi8(0x40)), _mm512_test_epi8_mask(index, _mm512_set1_epi8(-128))};
   _mm512_storeu_si512(y, lookup_part<3>(table.part, low, bits));
 }
+#endif

@@ -42,15 +42,25 @@
   }                         \
   TORCHQ_REGION_END
 
-// `make emulate` compiles this level for less.
+// `make emulate` compiles these levels for less.
 #ifndef TORCHQ_AVX512_FEATURES
 #define TORCHQ_AVX512_FEATURES "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni"
+#define TORCHQ_AVX512_VBMI_FEATURES "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi"
 #endif
 #define TORCHQ_BEGIN_AVX512_VNNI              \
   TORCHQ_REGION_BEGIN(TORCHQ_AVX512_FEATURES) \
   namespace torchq::avx512_vnni {             \
   namespace {
 #define TORCHQ_END_AVX512_VNNI \
+  }                            \
+  }                            \
+  TORCHQ_REGION_END
+
+#define TORCHQ_BEGIN_AVX512_VBMI                   \
+  TORCHQ_REGION_BEGIN(TORCHQ_AVX512_VBMI_FEATURES) \
+  namespace torchq::avx512_vbmi {                  \
+  namespace {
+#define TORCHQ_END_AVX512_VBMI \
   }                            \
   }                            \
   TORCHQ_REGION_END

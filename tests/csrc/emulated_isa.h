@@ -6,6 +6,7 @@
 
 #define TORCHQ_EMULATED_ISA
 #define TORCHQ_AVX512_FEATURES "avx2,fma"
+#define TORCHQ_AVX512_VBMI_FEATURES "avx2,fma"
 
 #include <immintrin.h>
 
@@ -138,6 +139,12 @@ EMULATED __m512i permutexvar_epi32(__m512i index, __m512i a) {
   const auto x = lanes_of<int32_t>(a), at = lanes_of<int32_t>(index);
   Lanes<int32_t, 16> z;
   for (int i = 0; i < 16; ++i) z.lane[i] = x.lane[at.lane[i] & 15];
+  return vector_of<__m512i>(z);
+}
+EMULATED __m512i permutex2var_epi8(__m512i a, __m512i index, __m512i b) {
+  const auto x = lanes_of<uint8_t>(a), y = lanes_of<uint8_t>(b), at = lanes_of<uint8_t>(index);
+  Lanes<uint8_t, 64> z;
+  for (int i = 0; i < 64; ++i) z.lane[i] = ((at.lane[i] & 64) != 0 ? y : x).lane[at.lane[i] & 63];
   return vector_of<__m512i>(z);
 }
 EMULATED __m512i slli_epi32(__m512i a, unsigned count) {
@@ -329,6 +336,7 @@ constexpr auto kGreater = [](auto x, auto y) { return x > y ? x : y; };
   (emulated_isa::blend<int8_t>(mask, a, emulated_isa::shuffle_epi8(b, index)))
 #define _mm512_mask_blend_epi8(mask, a, b) (emulated_isa::blend<int8_t>(mask, a, b))
 #define _mm512_test_epi8_mask(a, b) (emulated_isa::test_epi8_mask(a, b))
+#define _mm512_permutex2var_epi8(a, index, b) (emulated_isa::permutex2var_epi8(a, index, b))
 #define _mm512_permutexvar_epi32(index, a) (emulated_isa::permutexvar_epi32(index, a))
 
 #define TORCHQ_DPBUSD(sums, a, b) ((sums) = emulated_isa::dpbusd_epi32(sums, a, b))

@@ -11,7 +11,7 @@ import pytest
 from csrc.disassembly import Instruction, exported, functions, innermost_loops, level_of, symbols
 
 CPU = Path(__file__).parents[2] / "csrc" / "cpu"
-BEST_FIRST = ["avx512_vnni", "avx_vnni", "avx2", "neon_dot", "scalar"]
+BEST_FIRST = ["avx512_vbmi", "avx512_vnni", "avx_vnni", "avx2", "neon_dot", "scalar"]
 x86_only = pytest.mark.skipif(platform.machine() != "x86_64", reason="reads x86 instructions")
 
 
@@ -55,12 +55,19 @@ def leaks(forbidden, allowed_levels: set[str]) -> dict[str, str]:
 
 @x86_only
 def test_vector_instructions_stand_in_their_namespaces_only():
-    assert leaks(is_vex, {"avx2", "avx_vnni", "avx512_vnni"}) == {}
+    assert leaks(is_vex, {"avx2", "avx_vnni", "avx512_vnni", "avx512_vbmi"}) == {}
 
 
 @x86_only
-def test_avx512_instructions_stand_in_their_namespace_only():
-    assert leaks(is_evex, {"avx512_vnni"}) == {}
+def test_avx512_instructions_stand_in_their_namespaces_only():
+    assert leaks(is_evex, {"avx512_vnni", "avx512_vbmi"}) == {}
+
+
+@x86_only
+def test_lookups_of_128_bytes_stand_in_their_namespace_only():
+    of_vbmi = ("vpermi2b", "vpermt2b")
+    found = {level_of(name) for name, body in functions().items() if any(line.mnemonic in of_vbmi for line in body)}
+    assert found == {"avx512_vbmi"}
 
 
 @x86_only

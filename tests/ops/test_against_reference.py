@@ -74,6 +74,8 @@ def test_levels_are_those_that_the_cpu_reports():
             expected.append("avx_vnni")
         if flags >= {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni"}:
             expected.append("avx512_vnni")
+            if "avx512vbmi" in flags:
+                expected.append("avx512_vbmi")
     assert torchq.cpu_capabilities() == tuple(expected)
 
 

@@ -1,0 +1,15 @@
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "../../numerics.h"
+#include "../target_region.h"
+#include "elementwise.h"
+
+TORCHQ_BEGIN_AVX512_VBMI
+#define TORCHQ_AVX512_VBMI
+#include "../simd_avx512.h"
+#include "elementwise_body.h"
+TORCHQ_END_AVX512_VBMI
+
+const torchq::ElementwiseKernels torchq::elementwise__avx512_vbmi = torchq::avx512_vbmi::kElementwiseKernels;
+#endif
