@@ -122,7 +122,7 @@ Case gemm(const char* name, int64_t rows, int64_t columns, int64_t taps, int64_t
       g->parameters = Lines<PanelParameters>(round_up(g->args.columns, 16) / 16);
       g->args.bounded = (to_float ? kernels.prepare_float : kernels.prepare_bytes)(g->args, g->parameters.data());
       g->args.parameters = g->parameters.data();
-      g->scratch = Lines<uint8_t>(kernels.scratch_bytes(g->args.taps, g->args.tap_bytes));
+      g->scratch = Lines<uint8_t>(kernels.scratch_bytes(g->args.taps, g->args.tap_bytes, g->args.group_width));
       g->args.scratch = g->scratch.data();
       g->prepared_for = static_cast<int>(level);
     }

@@ -80,7 +80,7 @@ void run_gemm(GemmArgs args, const Lines& lines, int64_t depth, bool to_float, c
   const auto run = [&](int64_t begin, int64_t end) {
     Chunk& chunk = Chunk::of_this_thread();
     chunk.pointers.resize(static_cast<size_t>(args.taps * kChunkRows));
-    chunk.scratch.resize(lines_of(kernels.scratch_bytes(args.taps, args.tap_bytes)));
+    chunk.scratch.resize(lines_of(kernels.scratch_bytes(args.taps, args.tap_bytes, args.group_width)));
     for (int64_t piece = begin; piece < end; ++piece) {
       const int64_t first_row = piece / splits % line_chunks * lines.chunk;
       const int64_t split = piece % splits;

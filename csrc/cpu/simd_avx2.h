@@ -25,6 +25,7 @@ struct Dot {
 
 constexpr int tile_rows(int) { return 3; }
 constexpr int pipelined_rows(int) { return 0; }
+constexpr int lane_rows(int) { return 0; }
 constexpr int kTilePanels = 2;
 constexpr int kMaxDoubled = 0;  // only the final addition waits for the accumulator
 

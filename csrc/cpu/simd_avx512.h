@@ -262,6 +262,75 @@ TORCHQ_INLINE void multiply_add_group(GroupSums& acc, Channels x, GroupWeights w
 }
 constexpr int kGroupedRows = 8;
 
+// Grouped convolution's with groups in lanes: four vectors of a block's panels, by 128-bit lane. A panel's lane j goes to
+// vector j.
+constexpr int lane_rows(int width) { return width == 4 ? 5 : width == 8 ? 3 : 0; }
+TORCHQ_INLINE void store_transposed(const __m512i (&panel)[4], void* to) {
+  const __m512i low01 = _mm512_shuffle_i32x4(panel[0], panel[1], 0x44),
+                low23 = _mm512_shuffle_i32x4(panel[2], panel[3], 0x44);
+  const __m512i high01 = _mm512_shuffle_i32x4(panel[0], panel[1], 0xee),
+                high23 = _mm512_shuffle_i32x4(panel[2], panel[3], 0xee);
+  auto* vectors = static_cast<uint8_t*>(to);
+  _mm512_storeu_si512(vectors, _mm512_shuffle_i32x4(low01, low23, 0x88));
+  _mm512_storeu_si512(vectors + 64, _mm512_shuffle_i32x4(low01, low23, 0xdd));
+  _mm512_storeu_si512(vectors + 128, _mm512_shuffle_i32x4(high01, high23, 0x88));
+  _mm512_storeu_si512(vectors + 192, _mm512_shuffle_i32x4(high01, high23, 0xdd));
+}
+// Sixteen dwords of each panel: lane j gets column j of each of its groups of 4 or, of 8, columns 2j and 2j + 1.
+template <int kWidth>
+TORCHQ_INLINE void regroup_columns(const void* first, int64_t stride, void* to) {
+  const __m512i order = kWidth == 4 ? _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
+                                    : _mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+  __m512i panel[4];
+#pragma GCC unroll 4
+  for (int p = 0; p < 4; ++p)
+    panel[p] = _mm512_permutexvar_epi32(order, _mm512_loadu_si512(static_cast<const uint8_t*>(first) + p * stride));
+  store_transposed(panel, to);
+}
+// A tap's weights: vector j is of column j of each group, in a lane for each quad of channels.
+template <int kWidth>
+TORCHQ_INLINE void regroup_weights(const int8_t* first, int64_t stride, uint8_t* to) {
+  if constexpr (kWidth == 4) {
+    regroup_columns<4>(first, stride, to);
+    return;
+  }
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half) {
+    const int j = 4 * half;
+    const __m512i order = _mm512_setr_epi32(j, 16 + j, 8 + j, 24 + j, j + 1, 17 + j, 9 + j, 25 + j, j + 2, 18 + j,
+                                            10 + j, 26 + j, j + 3, 19 + j, 11 + j, 27 + j);
+    __m512i panel[4];
+#pragma GCC unroll 4
+    for (int p = 0; p < 4; ++p)
+      panel[p] = _mm512_permutex2var_epi32(_mm512_loadu_si512(first + p * stride), order,
+                                           _mm512_loadu_si512(first + p * stride + 64));
+    store_transposed(panel, to + 256 * half);
+  }
+}
+TORCHQ_INLINE I32 load_lanes(const uint8_t* p, bool flip) {
+  return {_mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(flip ? static_cast<int32_t>(0x80808080u) : 0))};
+}
+// The sums of columns, in the order of regroup_columns.
+TORCHQ_INLINE void columns_of_lanes(const I32 (&acc)[4], I32 (&sums)[4]) {
+#pragma GCC unroll 4
+  for (int v = 0; v < 4; ++v) sums[v] = acc[v];
+}
+TORCHQ_INLINE void columns_of_lanes(const I32 (&acc)[8], I32 (&sums)[4]) {
+#pragma GCC unroll 4
+  for (int v = 0; v < 4; ++v) {
+    const __m512 a = _mm512_castsi512_ps(acc[2 * v].v), b = _mm512_castsi512_ps(acc[2 * v + 1].v);
+    const __m512i even = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88));
+    sums[v] = {_mm512_add_epi32(even, _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xdd)))};
+  }
+}
+template <int kWidth>
+TORCHQ_INLINE void store_lanes(uint8_t* p, const F32 (&y)[4], const ByteRange& range) {
+  const __m128i order = kWidth == 4 ? _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
+                                    : _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+  const __m512i bytes = narrow_within_lanes(y, range);
+  _mm512_storeu_si512(p, _mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(order)));
+}
+
 constexpr int kBytes = 64;
 struct Bytes {
   __m512i v;

@@ -28,6 +28,7 @@ struct Dot {
 // Sums take 12 of 16 registers, weights 2, an activation 1, the flip 1.
 constexpr int tile_rows(int) { return 6; }
 constexpr int pipelined_rows(int) { return 0; }
+constexpr int lane_rows(int) { return 0; }
 constexpr int kTilePanels = 1;
 constexpr int kMaxDoubled = 2;
 

@@ -175,6 +175,7 @@ struct Dot {
 // Sums take 20 of 32 registers, weights 4, activations 5, the flip 1. With a sixth row GCC 12 spills.
 constexpr int tile_rows(int) { return 5; }
 constexpr int pipelined_rows(int) { return 0; }
+constexpr int lane_rows(int) { return 0; }
 constexpr int kTilePanels = 1;
 constexpr int kMaxDoubled = 2;
 

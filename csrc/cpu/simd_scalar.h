@@ -34,6 +34,13 @@
 //   load_channels       n <= 16 channels of a pixel, the rest 0, as u8
 //   multiply_add_group  acc[i] += quad kQuad of the group of kWidth (4, 8 or 16) channels that channel i is in, times
 //                       w[i], for the columns i of part kPart
+//   lane_rows           the rows of a tile with groups of so many channels in lanes (gemm_group_lanes.h); or 0, and then
+//                       what follows is not there
+//   regroup_columns     sixteen dwords of each of four panels, `stride` bytes apart, in the order of columns_of_lanes
+//   regroup_weights     a tap's weights of four panels: vector j holds what meets load_lanes in column j of each group
+//   load_lanes          64 channels as they lie, as u8
+//   columns_of_lanes    the sums of the four panels' columns
+//   store_lanes         store_bytes of values in that order
 //
 //   Bytes               kBytes lanes of uint8; a part reads or writes n of them, the rest is 0
 //   store_pixels        kPixels bytes of three planes, beside each other
@@ -172,6 +179,7 @@ struct Dot {
 
 constexpr int tile_rows(int) { return 1; }
 constexpr int pipelined_rows(int) { return 0; }
+constexpr int lane_rows(int) { return 0; }
 constexpr int kTilePanels = 1;
 constexpr int kMaxDoubled = 0;
 

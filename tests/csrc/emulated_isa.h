@@ -147,6 +147,25 @@ EMULATED __m512i permutex2var_epi8(__m512i a, __m512i index, __m512i b) {
   for (int i = 0; i < 64; ++i) z.lane[i] = ((at.lane[i] & 64) != 0 ? y : x).lane[at.lane[i] & 63];
   return vector_of<__m512i>(z);
 }
+EMULATED __m512i permutex2var_epi32(__m512i a, __m512i index, __m512i b) {
+  const auto x = lanes_of<int32_t>(a), y = lanes_of<int32_t>(b), at = lanes_of<int32_t>(index);
+  Lanes<int32_t, 16> z;
+  for (int i = 0; i < 16; ++i) z.lane[i] = ((at.lane[i] & 16) != 0 ? y : x).lane[at.lane[i] & 15];
+  return vector_of<__m512i>(z);
+}
+// Of kElements elements each: the first half of them is of a, the second one of b, as two bits each of `control` say.
+template <typename T, int kElements, typename Vector>
+EMULATED Vector shuffle_halves(Vector a, Vector b, int control) {
+  const auto x = lanes_of<T>(a), y = lanes_of<T>(b);
+  constexpr int kSize = 4 * kElements;  // a group of four
+  Lanes<T, sizeof(Vector) / sizeof(T)> z;
+  for (unsigned i = 0; i < sizeof(Vector) / sizeof(T); ++i) {
+    const int group = static_cast<int>(i) / kSize * kSize, place = static_cast<int>(i) % kSize / kElements;
+    const int from = group + (control >> (2 * place) & 3) * kElements + static_cast<int>(i) % kElements;
+    z.lane[i] = (place < 2 ? x : y).lane[from];
+  }
+  return vector_of<Vector>(z);
+}
 EMULATED __m512i slli_epi32(__m512i a, unsigned count) {
   return map<__m512i, uint32_t>(a, a, [count](uint32_t x, uint32_t) { return count > 31 ? 0 : x << count; });
 }
@@ -281,6 +300,7 @@ constexpr auto kGreater = [](auto x, auto y) { return x > y ? x : y; };
 #undef _mm512_setr_epi32
 #define _mm512_setr_epi32(...) (emulated_isa::setr<int32_t>(__VA_ARGS__))
 
+#define _mm512_castps_si512(a) (emulated_isa::cast<__m512i>(a))
 #define _mm512_castsi512_ps(a) (emulated_isa::cast<__m512>(a))
 #define _mm512_castsi512_si256(a) (emulated_isa::cast<__m256i>(a))
 #define _mm512_castsi512_si128(a) (emulated_isa::cast<__m128i>(a))
@@ -336,6 +356,11 @@ constexpr auto kGreater = [](auto x, auto y) { return x > y ? x : y; };
   (emulated_isa::blend<int8_t>(mask, a, emulated_isa::shuffle_epi8(b, index)))
 #define _mm512_mask_blend_epi8(mask, a, b) (emulated_isa::blend<int8_t>(mask, a, b))
 #define _mm512_test_epi8_mask(a, b) (emulated_isa::test_epi8_mask(a, b))
+#define _mm512_permutex2var_epi32(a, index, b) (emulated_isa::permutex2var_epi32(a, index, b))
+#undef _mm512_shuffle_i32x4
+#define _mm512_shuffle_i32x4(a, b, control) (emulated_isa::shuffle_halves<int32_t, 4>(a, b, control))
+#undef _mm512_shuffle_ps
+#define _mm512_shuffle_ps(a, b, control) (emulated_isa::shuffle_halves<float, 1>(a, b, control))
 #define _mm512_permutex2var_epi8(a, index, b) (emulated_isa::permutex2var_epi8(a, index, b))
 #define _mm512_permutexvar_epi32(index, a) (emulated_isa::permutexvar_epi32(index, a))
 

@@ -184,6 +184,12 @@ def tiles(file: str, function: str = "tile_rows") -> list[tuple[int, int]]:
     return [(rows, n + 1) for n in range(panels) for rows in range(1, most[n] + 1)]
 
 
+def lane_rows(file: str) -> dict[int, int]:
+    """Rows of a tile with groups in lanes, by their width."""
+    (chain,) = re.findall(r"constexpr int lane_rows\(int width\) { return (.*); }", (CPU / file).read_text())
+    return {int(width): int(rows) for width, rows in re.findall(r"width == (\d+) \? (\d+)", chain)}
+
+
 # Level, the function around the loop, the product's instruction, and how many of them a step of the loop has.
 LOOPS = [
     (level, f"run_tiles.*{output}.*Li{rows}ELi{panels}E", instruction, rows * panels * registers)
@@ -198,6 +204,11 @@ LOOPS = [
 LOOPS += [
     ("avx512_vnni", f"run_pipelined_tiles.*Li{rows}ELi{panels}E", "vpdpbusd", rows * panels)
     for rows, panels in tiles("simd_avx512.h", "pipelined_rows")
+]
+LOOPS += [
+    ("avx512_vnni", f"LaneTiles.*Li{width}E.*clILi{rows}E", "vpdpbusd", rows * width)
+    for width, most in lane_rows("simd_avx512.h").items()
+    for rows in range(1, most + 1)
 ]
 LOOPS += [
     ("avx2", f"WidenedTiles.*{output}.*{order}.*Li{rows}E", "vpmaddwd", rows * (4 if rows <= 2 else 2))

@@ -83,7 +83,7 @@ struct GemmArgs {
   bool backwards;
   void* output;           // row m starts at element m * output_stride
   int64_t output_stride;  // elements
-  void* scratch;          // scratch_bytes(args) of them, for this call alone
+  void* scratch;          // scratch_bytes of them, for this call alone
 };
 
 // Rows first .. first + count of a product with elements of `element_bytes`.
@@ -109,7 +109,7 @@ struct GemmKernels {
   void (*to_float)(const GemmArgs& args);
   void (*grouped_to_bytes)(const GemmArgs& args);
   void (*grouped_to_float)(const GemmArgs& args);
-  int64_t (*scratch_bytes)(int64_t taps, int64_t tap_bytes);
+  int64_t (*scratch_bytes)(int64_t taps, int64_t tap_bytes, int64_t group_width);
   // pointers[i] = first + i * step
   void (*fill_pointers)(const uint8_t* first, int64_t step, int64_t n, const uint8_t** pointers);
   // The sum of n bytes, uint8 or int8.

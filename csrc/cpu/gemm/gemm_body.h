@@ -116,15 +116,13 @@ void gemm(const GemmArgs& args) {
   }
 }
 
-int64_t no_scratch(int64_t, int64_t) { return 0; }
-
 constexpr GemmKernels kDotKernels = {ToBytes::prepare<kTakenBy<Dot>>,
                                      ToFloat::prepare<kTakenBy<Dot>>,
                                      gemm<ToBytes, Dot>,
                                      gemm<ToFloat, Dot>,
                                      grouped<ToBytes>,
                                      grouped<ToFloat>,
-                                     no_scratch,
+                                     lane_scratch_bytes,
                                      fill_pointers,
                                      sum_bytes,
                                      sum_columns};

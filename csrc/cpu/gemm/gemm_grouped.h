@@ -6,6 +6,17 @@
 
 #include "gemm_epilogue.h"
 
+// Where lane_rows says so, whole blocks of columns are computed otherwise (gemm_group_lanes.h).
+constexpr int64_t kLaneBlock = 64, kLanePanels = kLaneBlock / 16;
+template <int kWidth>
+void run_lanes(const GemmArgs& args, int64_t columns);
+
+// What a block needs of `scratch`: kLanePanels vectors each of starts, biases and scales, then the weights.
+int64_t lane_scratch_bytes(int64_t taps, int64_t, int64_t width) {
+  const bool in_lanes = (width == 4 && lane_rows(4) > 0) || (width == 8 && lane_rows(8) > 0);
+  return in_lanes ? (3 * kLanePanels + taps * width) * 64 : 0;
+}
+
 // One quad of a tap for all rows, then the next ones.
 template <int kRows, int kWidth, bool kOfOnes, int kPart, int kQuad>
 TORCHQ_INLINE void accumulate_quads(const Channels (&x)[kRows], const int8_t* weights,
@@ -55,9 +66,11 @@ void subtract_group_zero_points(const GemmArgs& args, const PanelParameters& par
   for (int r = 0; r < kRows; ++r) acc[r] = acc[r] - load(parameters.zero_point) * sums[r];
 }
 
+// The columns from `behind` on; all of them where none are in lanes.
 template <typename Output, int kWidth>
 struct GroupedTiles {
   const GemmArgs& args;
+  int64_t behind;
 
   template <int kRows>
   void operator()(int64_t row, int64_t tiles) const {
@@ -65,7 +78,8 @@ struct GroupedTiles {
       // Those of a part of a panel first: last_first has why.
       const int64_t whole = args.columns / 16 * 16;
       if (whole < args.columns) multiply<kRows>(row, whole, args.columns - whole);
-      for (int64_t column = 0; column < whole; column += 16) multiply<kRows>(row, column, 16);
+      const int64_t first = lane_rows(kWidth) > 0 ? behind : 0;
+      for (int64_t column = first; column < whole; column += 16) multiply<kRows>(row, column, 16);
     }
   }
 
@@ -88,11 +102,23 @@ struct GroupedTiles {
   }
 };
 
+template <typename Output, int kWidth>
+void run_groups(const GemmArgs& args) {
+  int64_t in_lanes = 0;  // columns; those behind them are computed first: last_first has why
+  if constexpr (lane_rows(kWidth) > 0 && sizeof(typename Output::Element) == 1) {
+    if (args.residual == nullptr && args.weight_zero_points == nullptr)
+      in_lanes = args.columns / kLaneBlock * kLaneBlock;
+  }
+  if (in_lanes < args.columns)
+    for_each_tile_size<kGroupedRows>(args.rows, GroupedTiles<Output, kWidth>{args, in_lanes});
+  if constexpr (lane_rows(kWidth) > 0) run_lanes<kWidth>(args, in_lanes);
+}
+
 template <typename Output>
 void grouped(const GemmArgs& args) {
   if (args.next != nullptr) grouped<Output>(*args.next);
   if (args.rows == 0) return;
-  if (args.group_width == 4) return for_each_tile_size<kGroupedRows>(args.rows, GroupedTiles<Output, 4>{args});
-  if (args.group_width == 8) return for_each_tile_size<kGroupedRows>(args.rows, GroupedTiles<Output, 8>{args});
-  return for_each_tile_size<kGroupedRows>(args.rows, GroupedTiles<Output, 16>{args});
+  if (args.group_width == 4) return run_groups<Output, 4>(args);
+  if (args.group_width == 8) return run_groups<Output, 8>(args);
+  run_groups<Output, 16>(args);
 }

@@ -17,7 +17,7 @@ constexpr int64_t kShallow = 256;  // the depth up to which InPairs is faster
 
 TORCHQ_INLINE int64_t wide_stride(int64_t taps, int64_t tap_bytes) { return taps * tap_bytes + 32; }
 
-int64_t wide_scratch_bytes(int64_t taps, int64_t tap_bytes) {
+int64_t wide_scratch_bytes(int64_t taps, int64_t tap_bytes, int64_t) {
   return kWideRows * wide_stride(taps, tap_bytes) * static_cast<int64_t>(sizeof(int16_t));
 }
 

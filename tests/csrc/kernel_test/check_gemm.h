@@ -189,7 +189,7 @@ std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level,
   const Output<torchq::PanelParameters> parameters(column_panels, edge), second_parameters(column_panels, edge);
   args.bounded = prepare(args, parameters.data());
   args.parameters = parameters.data();
-  const Output<uint8_t> scratch(kernels.scratch_bytes(p.taps, p.tap_bytes), edge, alignof(int16_t));
+  const Output<uint8_t> scratch(kernels.scratch_bytes(p.taps, p.tap_bytes, p.group_width), edge, alignof(int16_t));
   args.scratch = scratch.data();
   GemmArgs second = torchq::rows_of(args, p.first_rows, p.rows - p.first_rows, sizeof(T));
   std::vector<int32_t> second_sums(static_cast<size_t>(p.columns));
@@ -322,7 +322,7 @@ inline void check_gemm(Family& family, Random& random) {
         check_product(family, plain_product(random, rows, columns, taps, 4 * random.between(1, 17)));
   for (const int64_t k : {256, 260}) check_product(family, plain_product(random, 33, 127, 1, k));
   for (const int64_t width : {4, 8, 16})
-    for (const int64_t groups : {2, 3, 4, 5, 8})
+    for (const int64_t groups : {2, 3, 4, 5, 8, 16, 25})
       for (const int64_t rows : all_rows) check_grouped(family, random, width, groups, rows);
   // Rows with and without such activations, in parts that are worth it or not.
   for (const int64_t rows : {1, 7, 24, 40, 60})

@@ -1,0 +1,85 @@
+// Floor 1, for levels whose vectors hold four panels. Narrow groups, a group in each lane.
+//
+// gemm_grouped.h brings four channels to each lane, which is a column. Here 64 channels are taken as they lie in memory:
+// a lane holds four channels of one group, and meets weights of as many columns as a group has, one column after the
+// other. So nothing is moved while it is multiplied; instead weights and parameters are put in that order, once for all
+// rows of a call, and results are put back in the order of columns when they are bytes.
+#pragma once
+
+#include "gemm_grouped.h"
+
+// Sums and parameters of a block: dwords of vector v, in the order in which columns_of_lanes leaves them.
+TORCHQ_INLINE I32 lane_parameter(const uint8_t* scratch, int field, int v) {
+  return load(reinterpret_cast<const int32_t*>(scratch) + (field * kLanePanels + v) * 16);
+}
+TORCHQ_INLINE F32 lane_value(const uint8_t* scratch, int field, int v) {
+  return load(reinterpret_cast<const float*>(scratch) + (field * kLanePanels + v) * 16);
+}
+
+template <int kWidth>
+TORCHQ_INLINE void lay_out_lanes(const GemmArgs& args, int64_t column, uint8_t* scratch) {
+  constexpr int64_t kPanel = sizeof(PanelParameters);
+  const PanelParameters& first = args.parameters[column / 16];
+  regroup_columns<kWidth>(first.start, kPanel, scratch);
+  regroup_columns<kWidth>(first.bias, kPanel, scratch + kLanePanels * 64);
+  regroup_columns<kWidth>(first.scale, kPanel, scratch + 2 * kLanePanels * 64);
+  uint8_t* weights = scratch + 3 * kLanePanels * 64;
+  for (int64_t tap = 0; tap < args.taps; ++tap, weights += kWidth * 64)
+    regroup_weights<kWidth>(tap_weights(args, args.panels + column / 16 * args.panel_bytes, tap), args.panel_bytes,
+                            weights);
+}
+
+// A block's columns.
+template <int kWidth>
+struct LaneTiles {
+  const GemmArgs& args;
+  int64_t column;
+
+  template <int kRows>
+  void operator()(int64_t row, int64_t tiles) const {
+    const auto* scratch = static_cast<const uint8_t*>(args.scratch);
+    const ByteRange range = ToBytes::range_of(args);
+    for (int64_t tile = 0; tile < tiles; ++tile, row += kRows) {
+      I32 acc[kRows][kWidth];
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 8
+        for (int j = 0; j < kWidth; ++j) acc[r][j] = set(int32_t{0});
+      const auto* weights = reinterpret_cast<const int8_t*>(scratch + 3 * kLanePanels * 64);
+      for (int64_t tap = 0; tap < args.taps; ++tap, weights += kWidth * 64) {
+        const uint8_t* const* pointers = args.row_pointers + tap * args.row_pitch + row;
+        I32 x[kRows];
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) x[r] = load_lanes(pointers[r] + args.first_column + column, args.signed_input);
+#pragma GCC unroll 8
+        for (int j = 0; j < kWidth; ++j) {
+          const Dot::Weight w = Dot::load_weight(weights + 64 * j);
+#pragma GCC unroll 8
+          for (int r = 0; r < kRows; ++r) Dot::multiply_add(acc[r][j], x[r], w);
+        }
+      }
+      auto* output = static_cast<uint8_t*>(args.output) + row * args.output_stride + column;
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r, output += args.output_stride) {
+        I32 sums[kLanePanels];
+        columns_of_lanes(acc[r], sums);
+        F32 y[kLanePanels];
+#pragma GCC unroll 4
+        for (int v = 0; v < kLanePanels; ++v) {
+          const F32 sum = to_f32(sums[v] + lane_parameter(scratch, 0, v));
+          y[v] = (sum + lane_value(scratch, 1, v)) * lane_value(scratch, 2, v);
+          if (!args.bounded) y[v] = below_ceiling(y[v]);
+        }
+        store_lanes<kWidth>(output, y, range);
+      }
+    }
+  }
+};
+
+template <int kWidth>
+void run_lanes(const GemmArgs& args, int64_t columns) {
+  for (int64_t column = 0; column < columns; column += kLaneBlock) {
+    lay_out_lanes<kWidth>(args, column, static_cast<uint8_t*>(args.scratch));
+    for_each_tile_size<lane_rows(kWidth)>(args.rows, LaneTiles<kWidth>{args, column});
+  }
+}
