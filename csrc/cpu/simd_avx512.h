@@ -1,5 +1,5 @@
-// Floor 1. Sixteen lanes in one zmm. Included inside the avx512_vnni target region; simd_scalar.h says what
-// each function means.
+// Floor 1. Sixteen lanes in one zmm. Included inside the target regions avx512_vnni and, with TORCHQ_AVX512_VBMI
+// defined, avx512_vbmi; simd_scalar.h says what each function means.
 
 struct F32 {
   __m512 v;
