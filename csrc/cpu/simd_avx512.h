@@ -122,7 +122,9 @@ TORCHQ_INLINE void store_two(uint8_t* p, uint8_t* q, F32 a, F32 b, const ByteRan
 // and reaches 0.4 of the speed. tests/csrc looks for stack accesses in the loops that come out.
 #ifndef TORCHQ_DPBUSD
 #define TORCHQ_DPBUSD(sums, a, w) __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(w))
+#endif
 // The compiler may not load it again instead of keeping it, as GCC 12 does where it runs out of registers otherwise.
+#ifndef TORCHQ_KEEP
 #define TORCHQ_KEEP(vector) __asm__("" : "+v"(vector))
 #endif
 
@@ -262,9 +264,9 @@ TORCHQ_INLINE void multiply_add_group(GroupSums& acc, Channels x, GroupWeights w
 }
 constexpr int kGroupedRows = 8;
 
-// Grouped convolution's with groups in lanes: four vectors of a block's panels, by 128-bit lane. A panel's lane j goes to
-// vector j.
+// Grouped convolution's with groups in lanes.
 constexpr int lane_rows(int width) { return width == 4 ? 5 : width == 8 ? 3 : 0; }
+// Four panels' vectors by 128-bit lanes: lane j of panel p becomes lane p of vector j.
 TORCHQ_INLINE void store_transposed(const __m512i (&panel)[4], void* to) {
   const __m512i low01 = _mm512_shuffle_i32x4(panel[0], panel[1], 0x44),
                 low23 = _mm512_shuffle_i32x4(panel[2], panel[3], 0x44);
@@ -276,7 +278,8 @@ TORCHQ_INLINE void store_transposed(const __m512i (&panel)[4], void* to) {
   _mm512_storeu_si512(vectors + 128, _mm512_shuffle_i32x4(high01, high23, 0x88));
   _mm512_storeu_si512(vectors + 192, _mm512_shuffle_i32x4(high01, high23, 0xdd));
 }
-// Sixteen dwords of each panel: lane j gets column j of each of its groups of 4 or, of 8, columns 2j and 2j + 1.
+// Sixteen dwords of each panel: its 128-bit lane j gets column j of each of its groups of 4 or, of its groups of 8,
+// columns 2j and 2j + 1.
 template <int kWidth>
 TORCHQ_INLINE void regroup_columns(const void* first, int64_t stride, void* to) {
   const __m512i order = kWidth == 4 ? _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
@@ -287,7 +290,7 @@ TORCHQ_INLINE void regroup_columns(const void* first, int64_t stride, void* to) 
     panel[p] = _mm512_permutexvar_epi32(order, _mm512_loadu_si512(static_cast<const uint8_t*>(first) + p * stride));
   store_transposed(panel, to);
 }
-// A tap's weights: vector j is of column j of each group, in a lane for each quad of channels.
+// A tap's weights: vector j is of column j of each group, with a dword for each quad of channels.
 template <int kWidth>
 TORCHQ_INLINE void regroup_weights(const int8_t* first, int64_t stride, uint8_t* to) {
   if constexpr (kWidth == 4) {

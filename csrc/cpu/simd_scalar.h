@@ -14,7 +14,8 @@
 //   Dot                 acc[j] += sum of 4 activation bytes times weight bytes 4j .. 4j + 3
 //   kTilePanels         the register tile of the GEMM body: panels of 16 columns
 //   tile_rows           and up to how many rows, with that many panels
-//   pipelined_rows      the rows of a tile with that many panels whose sums fit twice; or 0
+//   pipelined_rows      the rows of a tile with that many panels whose sums fit twice, where Dot also loads activations
+//                       that need no flip; or 0
 //   kMaxDoubled         up to how many accumulators of a tile are worth a second set, and fit
 //
 // Quads, the bytes of four pixels interleaved per channel, are depthwise convolution's:

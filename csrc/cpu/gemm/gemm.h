@@ -13,6 +13,7 @@
 // register tile holds all of K, so that no int32 goes through memory.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "../select.h"
@@ -83,7 +84,7 @@ struct GemmArgs {
   bool backwards;
   void* output;           // row m starts at element m * output_stride
   int64_t output_stride;  // elements
-  void* scratch;          // scratch_bytes of them, for this call alone
+  void* scratch;          // scratch_bytes of them, on a cache line, for this call alone
 };
 
 // Rows first .. first + count of a product with elements of `element_bytes`.

@@ -7,6 +7,15 @@
 #include "gemm_grouped.h"
 #include "gemm_pipelined.h"
 
+// A few rows are multiplied faster than weights come from memory.
+constexpr int kFewRows = 3;
+// Bytes of weights that no cache holds; and how far ahead of their use they are asked for. Asking for what is in a
+// cache takes longer than to wait for it.
+constexpr int64_t kFromMemory = 32 << 20, kAhead = 1024;
+
+struct Panels {
+  int64_t first, count;
+};
 // Those of the i-th block to be computed.
 TORCHQ_INLINE Panels panels_of_block(const GemmArgs& args, int64_t panels, int64_t blocks, int64_t i) {
   const int64_t block = last_first(args, i, blocks), first = panels * block / blocks;
@@ -66,7 +75,8 @@ TORCHQ_INLINE void accumulate_tile(const GemmArgs& args, int64_t panel, const Pa
 // `tiles` tiles of kRows rows each, times kPanels panels from `panel` on.
 template <typename Output, typename DotT, int kRows, int kPanels>
 void run_tiles(const GemmArgs& args, int64_t panel, const Panels& next, int64_t row, int64_t tiles) {
-  const I32 flip = flip_of<DotT>(args);
+  const bool as_taken = args.signed_input == DotT::kSignedActivations;
+  const I32 flip = set(as_taken ? int32_t{0} : static_cast<int32_t>(0x80808080u));
   const PanelParameters* parameters = args.parameters + panel;
   const int64_t column = 16 * panel, columns = columns_from<kPanels>(args, column);
   for (int64_t tile = 0; tile < tiles; ++tile, row += kRows) {
@@ -96,7 +106,7 @@ TORCHQ_INLINE void run_block(const GemmArgs& args, const Panels& block, const Pa
     if (block.count < kPanels) return run_block<Output, DotT, kPanels - 1>(args, block, next);
   }
   if constexpr (pipelined_rows(kPanels) > 0 && sizeof(typename Output::Element) == 1) {
-    if (is_short<DotT, kPanels>(args))
+    if (is_pipelined<DotT, kPanels>(args))
       return for_each_tile_size<pipelined_rows(kPanels)>(args.rows, PipelinedBlock<DotT, kPanels>{args, block.first});
   }
   for_each_tile_size<tile_rows(kPanels)>(args.rows, BlockOfPanels<Output, DotT, kPanels>{args, block.first, next});

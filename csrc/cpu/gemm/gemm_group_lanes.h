@@ -1,4 +1,4 @@
-// Floor 1, for levels whose vectors hold four panels. Narrow groups, a group in each lane.
+// Floor 1, for levels whose vectors hold four panels' columns, or 64 channels. Narrow groups, each in lanes of its own.
 //
 // gemm_grouped.h brings four channels to each lane, which is a column. Here 64 channels are taken as they lie in memory:
 // a lane holds four channels of one group, and meets weights of as many columns as a group has, one column after the
@@ -18,15 +18,14 @@ TORCHQ_INLINE F32 lane_value(const uint8_t* scratch, int field, int v) {
 
 template <int kWidth>
 TORCHQ_INLINE void lay_out_lanes(const GemmArgs& args, int64_t column, uint8_t* scratch) {
-  constexpr int64_t kPanel = sizeof(PanelParameters);
-  const PanelParameters& first = args.parameters[column / 16];
-  regroup_columns<kWidth>(first.start, kPanel, scratch);
-  regroup_columns<kWidth>(first.bias, kPanel, scratch + kLanePanels * 64);
-  regroup_columns<kWidth>(first.scale, kPanel, scratch + 2 * kLanePanels * 64);
-  uint8_t* weights = scratch + 3 * kLanePanels * 64;
-  for (int64_t tap = 0; tap < args.taps; ++tap, weights += kWidth * 64)
-    regroup_weights<kWidth>(tap_weights(args, args.panels + column / 16 * args.panel_bytes, tap), args.panel_bytes,
-                            weights);
+  const auto* panels = reinterpret_cast<const uint8_t*>(args.parameters + column / 16);
+  constexpr int64_t kFields[] = {offsetof(PanelParameters, start), offsetof(PanelParameters, bias),
+                                 offsetof(PanelParameters, scale)};
+  uint8_t* to = scratch;
+  for (int i = 0; i < 3; ++i, to += kLanePanels * 64)
+    regroup_columns<kWidth>(panels + kFields[i], sizeof(PanelParameters), to);
+  for (int64_t tap = 0; tap < args.taps; ++tap, to += kWidth * 64)
+    regroup_weights<kWidth>(tap_weights(args, args.panels + column / 16 * args.panel_bytes, tap), args.panel_bytes, to);
 }
 
 // A block's columns.

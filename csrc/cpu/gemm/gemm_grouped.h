@@ -13,8 +13,7 @@ void run_lanes(const GemmArgs& args, int64_t columns);
 
 // What a block needs of `scratch`: kLanePanels vectors each of starts, biases and scales, then the weights.
 int64_t lane_scratch_bytes(int64_t taps, int64_t, int64_t width) {
-  const bool in_lanes = (width == 4 && lane_rows(4) > 0) || (width == 8 && lane_rows(8) > 0);
-  return in_lanes ? (3 * kLanePanels + taps * width) * 64 : 0;
+  return lane_rows(static_cast<int>(width)) > 0 ? (3 * kLanePanels + taps * width) * 64 : 0;
 }
 
 // One quad of a tap for all rows, then the next ones.
@@ -66,7 +65,7 @@ void subtract_group_zero_points(const GemmArgs& args, const PanelParameters& par
   for (int r = 0; r < kRows; ++r) acc[r] = acc[r] - load(parameters.zero_point) * sums[r];
 }
 
-// The columns from `behind` on; all of them where none are in lanes.
+// The columns from `behind` on.
 template <typename Output, int kWidth>
 struct GroupedTiles {
   const GemmArgs& args;
@@ -78,8 +77,7 @@ struct GroupedTiles {
       // Those of a part of a panel first: last_first has why.
       const int64_t whole = args.columns / 16 * 16;
       if (whole < args.columns) multiply<kRows>(row, whole, args.columns - whole);
-      const int64_t first = lane_rows(kWidth) > 0 ? behind : 0;
-      for (int64_t column = first; column < whole; column += 16) multiply<kRows>(row, column, 16);
+      for (int64_t column = behind; column < whole; column += 16) multiply<kRows>(row, column, 16);
     }
   }
 
@@ -106,7 +104,8 @@ template <typename Output, int kWidth>
 void run_groups(const GemmArgs& args) {
   int64_t in_lanes = 0;  // columns; those behind them are computed first: last_first has why
   if constexpr (lane_rows(kWidth) > 0 && sizeof(typename Output::Element) == 1) {
-    if (args.residual == nullptr && args.weight_zero_points == nullptr)
+    constexpr int64_t kLeastRows = kWidth + 2;  // fewer do not make up for laying out the weights
+    if (args.rows >= kLeastRows && args.residual == nullptr && args.weight_zero_points == nullptr)
       in_lanes = args.columns / kLaneBlock * kLaneBlock;
   }
   if (in_lanes < args.columns)

@@ -11,9 +11,9 @@
 // Small tiles load weights more often than large ones: those of a block have to stay in the nearest cache.
 constexpr int64_t kShortBytes = 16 << 10;
 
-// Whether run_pipelined_tiles can compute a product, and has enough tiles to gain by it.
+// Whether run_pipelined_tiles can compute a product, and gains by it: with few channels, and several tiles.
 template <typename DotT, int kPanels>
-TORCHQ_INLINE bool is_short(const GemmArgs& args) {
+TORCHQ_INLINE bool is_pipelined(const GemmArgs& args) {
   return args.taps == 1 && args.tap_bytes * 16 * kPanels <= kShortBytes && args.rows >= 4 * pipelined_rows(kPanels) &&
          args.bounded && args.residual == nullptr && args.weight_zero_points == nullptr &&
          args.signed_input == DotT::kSignedActivations;

@@ -6,16 +6,6 @@
 template <typename DotT>
 constexpr Activations kTakenBy = DotT::kSignedActivations ? Activations::s8 : Activations::u8;
 
-// A few rows are multiplied faster than weights come from memory.
-constexpr int kFewRows = 3;
-// Bytes of weights that no cache holds; and how far ahead of their use they are asked for. Asking for what is in a
-// cache takes longer than to wait for it.
-constexpr int64_t kFromMemory = 32 << 20, kAhead = 1024;
-
-struct Panels {
-  int64_t first, count;
-};
-
 // Whether a step asks for weights: of none of its panels, of the first one, or of all of them.
 enum class Asks { none, first, all };
 
@@ -34,11 +24,6 @@ TORCHQ_INLINE void step(const uint8_t* const (&a)[kRows], int64_t k, const int8_
 #pragma GCC unroll 16
     for (int p = 0; p < kPanels; ++p) DotT::multiply_add(acc[r][p], x, w[p]);
   }
-}
-
-template <typename DotT>
-TORCHQ_INLINE I32 flip_of(const GemmArgs& args) {
-  return set(args.signed_input == DotT::kSignedActivations ? int32_t{0} : static_cast<int32_t>(0x80808080u));
 }
 
 template <typename Output, typename DotT, int kRows, int kPanels>

@@ -91,6 +91,7 @@ inline Product random_product(Random& random, int64_t rows, int64_t columns, int
 inline Product plain_product(Random& random, int64_t rows, int64_t columns, int64_t taps, int64_t k) {
   Product p = random_product(random, rows, columns, taps, k, Values::any);
   p.signed_input = false;
+  p.output_stride = columns + (random.coin() ? 0 : random.between(1, 2));
   p.weight_zero_points.clear();
   p.row_sums.clear();
   p.residual.clear();
@@ -189,7 +190,7 @@ std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level,
   const Output<torchq::PanelParameters> parameters(column_panels, edge), second_parameters(column_panels, edge);
   args.bounded = prepare(args, parameters.data());
   args.parameters = parameters.data();
-  const Output<uint8_t> scratch(kernels.scratch_bytes(p.taps, p.tap_bytes, p.group_width), edge, alignof(int16_t));
+  const Output<uint8_t> scratch(kernels.scratch_bytes(p.taps, p.tap_bytes, p.group_width), edge, 64);
   args.scratch = scratch.data();
   GemmArgs second = torchq::rows_of(args, p.first_rows, p.rows - p.first_rows, sizeof(T));
   std::vector<int32_t> second_sums(static_cast<size_t>(p.columns));
@@ -268,7 +269,6 @@ inline void check_grouped(Family& family, Random& random, int64_t width, int64_t
   p.row_bytes = p.first_column + p.columns;
   p.a = bytes(random, rows * taps * p.row_bytes);
   p.tap_order.clear();
-  p.residual.clear();
   const torchq::PackedHeader header = torchq::packed_header(groups, width, width, kernel, false);
   std::vector<uint8_t> packed(static_cast<size_t>(header.total_bytes()));
   torchq::pack_weight(header, p.weight.data(), nullptr, packed.data());

@@ -187,14 +187,18 @@ def narrow_group_samples() -> Iterator[Sample]:
             options = {"groups": groups, "padding": (1, 1), "asymmetric": asymmetric, "with_bias": True, "seed": seed}
             name = f"{groups}-groups-of-{width}-{short(dtype)}" + "-asymmetric" * asymmetric
             yield from convolutions(name, x, (width * groups, 3, 3), **options, relu=seed % 2 == 0)
-    x = full_range(2, 40, 7, 9)
+    # 136 channels are whole blocks of 64 columns and a part of one.
+    x, wide = full_range(2, 40, 7, 9), full_range(2, 136, 7, 9)
     for name, options in (
         ("stride", {"stride": (2, 2)}),
         ("dilation", {"dilation": (2, 3), "padding": (2, 2)}),
         ("int8", {"output_dtype": INT8}),
         ("residual", {"with_residual": True}),
         ("transposed", {"transposed": True, "stride": (2, 2), "padding": (1, 1), "asymmetric": True}),
+        ("transposed-symmetric", {"transposed": True, "stride": (2, 2), "padding": (1, 1)}),
     ):
+        yield from convolutions(f"wide-narrow-groups-{name}", wide, (136, 3, 3), groups=34, **options)
+        yield from convolutions(f"wide-narrow-groups-of-8-{name}", wide, (136, 3, 3), groups=17, **options)
         yield from convolutions(f"narrow-groups-{name}", x, (40, 3, 3), groups=10, **options)
         yield from convolutions(f"narrow-groups-of-8-{name}", x, (40, 3, 3), groups=5, **options)
         yield from convolutions(f"narrow-groups-of-16-{name}", x[:, :32], (32, 3, 3), groups=2, **options)
