@@ -134,9 +134,7 @@ struct Dot {
   using Activation = I32;
   using Weight = I32;
   static TORCHQ_INLINE Activation load_activation(const uint8_t* p, I32 flip) {
-    int32_t four;
-    __builtin_memcpy(&four, p, 4);
-    return {_mm512_xor_si512(_mm512_set1_epi32(four), flip.v)};
+    return {_mm512_xor_si512(load_activation(p).v, flip.v)};
   }
   static TORCHQ_INLINE Activation load_activation(const uint8_t* p) {
     int32_t four;
@@ -266,35 +264,33 @@ constexpr int kGroupedRows = 8;
 
 // Grouped convolution's with groups in lanes.
 constexpr int lane_rows(int width) { return width == 4 ? 5 : width == 8 ? 3 : 0; }
-// Four panels' vectors by 128-bit lanes: lane j of panel p becomes lane p of vector j.
-TORCHQ_INLINE void store_transposed(const __m512i (&panel)[4], void* to) {
+// Four panels' vectors by 128-bit lanes: lane j of panel p becomes lane p of vector j, which are `step` bytes apart.
+TORCHQ_INLINE void store_transposed(const __m512i (&panel)[4], uint8_t* to, int64_t step) {
   const __m512i low01 = _mm512_shuffle_i32x4(panel[0], panel[1], 0x44),
                 low23 = _mm512_shuffle_i32x4(panel[2], panel[3], 0x44);
   const __m512i high01 = _mm512_shuffle_i32x4(panel[0], panel[1], 0xee),
                 high23 = _mm512_shuffle_i32x4(panel[2], panel[3], 0xee);
-  auto* vectors = static_cast<uint8_t*>(to);
-  _mm512_storeu_si512(vectors, _mm512_shuffle_i32x4(low01, low23, 0x88));
-  _mm512_storeu_si512(vectors + 64, _mm512_shuffle_i32x4(low01, low23, 0xdd));
-  _mm512_storeu_si512(vectors + 128, _mm512_shuffle_i32x4(high01, high23, 0x88));
-  _mm512_storeu_si512(vectors + 192, _mm512_shuffle_i32x4(high01, high23, 0xdd));
+  _mm512_storeu_si512(to, _mm512_shuffle_i32x4(low01, low23, 0x88));
+  _mm512_storeu_si512(to + step, _mm512_shuffle_i32x4(low01, low23, 0xdd));
+  _mm512_storeu_si512(to + 2 * step, _mm512_shuffle_i32x4(high01, high23, 0x88));
+  _mm512_storeu_si512(to + 3 * step, _mm512_shuffle_i32x4(high01, high23, 0xdd));
 }
 // Sixteen dwords of each panel: its 128-bit lane j gets column j of each of its groups of 4 or, of its groups of 8,
 // columns 2j and 2j + 1.
 template <int kWidth>
-TORCHQ_INLINE void regroup_columns(const void* first, int64_t stride, void* to) {
+TORCHQ_INLINE void regroup_columns(const uint8_t* first, int64_t stride, uint8_t* to, int64_t step) {
   const __m512i order = kWidth == 4 ? _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
                                     : _mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
   __m512i panel[4];
 #pragma GCC unroll 4
-  for (int p = 0; p < 4; ++p)
-    panel[p] = _mm512_permutexvar_epi32(order, _mm512_loadu_si512(static_cast<const uint8_t*>(first) + p * stride));
-  store_transposed(panel, to);
+  for (int p = 0; p < 4; ++p) panel[p] = _mm512_permutexvar_epi32(order, _mm512_loadu_si512(first + p * stride));
+  store_transposed(panel, to, step);
 }
 // A tap's weights: vector j is of column j of each group, with a dword for each quad of channels.
 template <int kWidth>
 TORCHQ_INLINE void regroup_weights(const int8_t* first, int64_t stride, uint8_t* to) {
   if constexpr (kWidth == 4) {
-    regroup_columns<4>(first, stride, to);
+    regroup_columns<4>(reinterpret_cast<const uint8_t*>(first), stride, to, 64);
     return;
   }
 #pragma GCC unroll 2
@@ -307,7 +303,7 @@ TORCHQ_INLINE void regroup_weights(const int8_t* first, int64_t stride, uint8_t*
     for (int p = 0; p < 4; ++p)
       panel[p] = _mm512_permutex2var_epi32(_mm512_loadu_si512(first + p * stride), order,
                                            _mm512_loadu_si512(first + p * stride + 64));
-    store_transposed(panel, to + 256 * half);
+    store_transposed(panel, to + 256 * half, 64);
   }
 }
 TORCHQ_INLINE I32 load_lanes(const uint8_t* p, bool flip) {

@@ -37,7 +37,8 @@
 //                       w[i], for the columns i of part kPart
 //   lane_rows           the rows of a tile with groups of so many channels in lanes (gemm_group_lanes.h); or 0, and then
 //                       what follows is not there
-//   regroup_columns     sixteen dwords of each of four panels, `stride` bytes apart, in the order of columns_of_lanes
+//   regroup_columns     sixteen dwords of each of four panels, `stride` bytes apart, in the order of columns_of_lanes, to
+//                       four vectors `step` bytes apart
 //   regroup_weights     a tap's weights of four panels: vector j holds what meets load_lanes in column j of each group
 //   load_lanes          64 channels as they lie, as u8
 //   columns_of_lanes    the sums of the four panels' columns

@@ -8,22 +8,16 @@
 
 #include "gemm_grouped.h"
 
-// Sums and parameters of a block: dwords of vector v, in the order in which columns_of_lanes leaves them.
-TORCHQ_INLINE I32 lane_parameter(const uint8_t* scratch, int field, int v) {
-  return load(reinterpret_cast<const int32_t*>(scratch) + (field * kLanePanels + v) * 16);
-}
-TORCHQ_INLINE F32 lane_value(const uint8_t* scratch, int field, int v) {
-  return load(reinterpret_cast<const float*>(scratch) + (field * kLanePanels + v) * 16);
-}
-
+// In scratch: kLanePanels PanelParameters, whose lanes are in the order in which columns_of_lanes leaves the sums, then the
+// weights.
 template <int kWidth>
 TORCHQ_INLINE void lay_out_lanes(const GemmArgs& args, int64_t column, uint8_t* scratch) {
-  const auto* panels = reinterpret_cast<const uint8_t*>(args.parameters + column / 16);
+  constexpr int64_t kStride = sizeof(PanelParameters);
   constexpr int64_t kFields[] = {offsetof(PanelParameters, start), offsetof(PanelParameters, bias),
                                  offsetof(PanelParameters, scale)};
-  uint8_t* to = scratch;
-  for (int i = 0; i < 3; ++i, to += kLanePanels * 64)
-    regroup_columns<kWidth>(panels + kFields[i], sizeof(PanelParameters), to);
+  const auto* panels = reinterpret_cast<const uint8_t*>(args.parameters + column / 16);
+  for (const int64_t field : kFields) regroup_columns<kWidth>(panels + field, kStride, scratch + field, kStride);
+  uint8_t* to = scratch + kLanePanels * kStride;
   for (int64_t tap = 0; tap < args.taps; ++tap, to += kWidth * 64)
     regroup_weights<kWidth>(tap_weights(args, args.panels + column / 16 * args.panel_bytes, tap), args.panel_bytes, to);
 }
@@ -36,7 +30,7 @@ struct LaneTiles {
 
   template <int kRows>
   void operator()(int64_t row, int64_t tiles) const {
-    const auto* scratch = static_cast<const uint8_t*>(args.scratch);
+    const auto* parameters = static_cast<const PanelParameters*>(args.scratch);
     const ByteRange range = ToBytes::range_of(args);
     for (int64_t tile = 0; tile < tiles; ++tile, row += kRows) {
       I32 acc[kRows][kWidth];
@@ -44,7 +38,7 @@ struct LaneTiles {
       for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 8
         for (int j = 0; j < kWidth; ++j) acc[r][j] = set(int32_t{0});
-      const auto* weights = reinterpret_cast<const int8_t*>(scratch + 3 * kLanePanels * 64);
+      const auto* weights = reinterpret_cast<const int8_t*>(parameters + kLanePanels);
       for (int64_t tap = 0; tap < args.taps; ++tap, weights += kWidth * 64) {
         const uint8_t* const* pointers = args.row_pointers + tap * args.row_pitch + row;
         I32 x[kRows];
@@ -62,12 +56,13 @@ struct LaneTiles {
       for (int r = 0; r < kRows; ++r, output += args.output_stride) {
         I32 sums[kLanePanels];
         columns_of_lanes(acc[r], sums);
-        F32 y[kLanePanels];
 #pragma GCC unroll 4
-        for (int v = 0; v < kLanePanels; ++v) {
-          const F32 sum = to_f32(sums[v] + lane_parameter(scratch, 0, v));
-          y[v] = (sum + lane_value(scratch, 1, v)) * lane_value(scratch, 2, v);
-          if (!args.bounded) y[v] = below_ceiling(y[v]);
+        for (int v = 0; v < kLanePanels; ++v) sums[v] = sums[v] + load(parameters[v].start);
+        F32 y[kLanePanels];
+        ToBytes::to_values(parameters, sums, y);
+        if (!args.bounded) {
+#pragma GCC unroll 4
+          for (int v = 0; v < kLanePanels; ++v) y[v] = below_ceiling(y[v]);
         }
         store_lanes<kWidth>(output, y, range);
       }

@@ -11,9 +11,11 @@ constexpr int64_t kLaneBlock = 64, kLanePanels = kLaneBlock / 16;
 template <int kWidth>
 void run_lanes(const GemmArgs& args, int64_t columns);
 
-// What a block needs of `scratch`: kLanePanels vectors each of starts, biases and scales, then the weights.
+// What a block needs of `scratch`: parameters, and the weights.
 int64_t lane_scratch_bytes(int64_t taps, int64_t, int64_t width) {
-  return lane_rows(static_cast<int>(width)) > 0 ? (3 * kLanePanels + taps * width) * 64 : 0;
+  return lane_rows(static_cast<int>(width)) > 0
+             ? kLanePanels * static_cast<int64_t>(sizeof(PanelParameters)) + taps * width * 64
+             : 0;
 }
 
 // One quad of a tap for all rows, then the next ones.
