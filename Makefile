@@ -62,7 +62,7 @@ sanitize: ## run the kernels without torch under ASan and UBSan, between guard p
 	@$(MAKE) -s -j$$(nproc) build/sanitize/kernel_test
 	@$(SANITIZED) $(FAMILIES)
 
-emulate: ## run the same test with the VNNI kernels, on a CPU that need not have it
+emulate: ## run the same test with the AVX-512 and AVX-VNNI kernels, on a CPU that need not have them
 	@$(MAKE) -s -j$$(nproc) build/emulated/kernel_test
 	@build/emulated/kernel_test $(FAMILIES) avx_vnni avx512_vnni avx512_vbmi
 

@@ -207,6 +207,10 @@ def narrow_group_samples() -> Iterator[Sample]:
     yield from convolutions("narrow-groups-3d", full_range(1, 16, 3, 4, 5), (16, 2, 2, 3), groups=2)
     x, weight = torch.full((1, 32, 4, 4), 255, dtype=UINT8), torch.full((32, 8, 3, 3), -128, dtype=INT8)
     yield from convolutions("narrow-groups-extremes", x, (32, 3, 3), weight=weight, groups=4, zero_point=0)
+    x = torch.full((1, 64, 4, 4), 255, dtype=UINT8)
+    for width in (4, 8):
+        options = {"weight": torch.full((64, width, 3, 3), -128, dtype=INT8), "groups": 64 // width, "zero_point": 0}
+        yield from convolutions(f"wide-narrow-groups-of-{width}-extremes", x, (64, 3, 3), padding=(1, 1), **options)
 
 
 def extreme_samples() -> Iterator[Sample]:
@@ -216,6 +220,9 @@ def extreme_samples() -> Iterator[Sample]:
             x, weight = torch.full((1, 9, 4, 4), value, dtype=dtype), torch.full((18, 9, 3, 3), w, dtype=INT8)
             options = {"weight": weight, "zero_point": zero_point, "padding": (1, 1)}
             yield from convolutions(f"{short(dtype)}-{name}-times-{w}", x, (18, 3, 3), **options)
+    # Few channels and many pixels.
+    x, weight = torch.full((1, 64, 6, 6), 255, dtype=UINT8), torch.full((80, 64, 1, 1), -128, dtype=INT8)
+    yield from convolutions("pointwise-extremes", x, (80, 1, 1), weight=weight, zero_point=0)
     # 65,793 = 3 * 3 * 7310 + 3: the longest sum of whole windows.
     x, weight = torch.full((1, 7310, 3, 4), 255, dtype=UINT8), torch.full((2, 7310, 3, 3), -128, dtype=INT8)
     yield from convolutions("longest", x, (2, 3, 3), weight=weight, zero_point=0)
