@@ -1,6 +1,8 @@
 #include "depthwise_driver.h"
 
 #include <algorithm>
+#include <cstring>
+#include <optional>
 
 #include "depthwise/depthwise.h"
 
@@ -40,22 +42,68 @@ int64_t seen(const ConvAxis& axis, int64_t output, int64_t distance) {
   return at < axis.input ? std::max<int64_t>(at, -1) : -1;
 }
 
+// Copies of the input's lines with their padding at both ends, each made once for all outputs that see it.
+class PaddedLines {
+ public:
+  // Whether copies take less time than windows at the ends of lines would: as many lines as a window is high must
+  // stay near, the nearer the fewer outputs and products there are of each byte. The bound is measured.
+  static bool pay(const ConvShape& shape, const DepthwiseArgs& args) {
+    constexpr int64_t kBytesPerQuad = 12 << 10;
+    const ConvAxis& width = shape.axes[2];
+    if (width.transposed || width.padding == 0) return false;
+    return height_of(shape) <= kBytesPerQuad * args.quads / (width.stride * width.stride) / line_bytes(shape);
+  }
+
+  PaddedLines(const ConvShape& shape, uint8_t padding)
+      : line_bytes_(line_bytes(shape)),
+        end_bytes_(shape.axes[2].padding * shape.channels),
+        sources_(static_cast<size_t>(height_of(shape))),
+        lines_(sources_.size() * static_cast<size_t>(line_bytes_), padding) {}
+
+  // That of line y of an image, until as many others were asked for as a window is high.
+  const uint8_t* copy_of(const uint8_t* source, int64_t y) {
+    const size_t slot = static_cast<size_t>(y) % sources_.size();
+    uint8_t* line = lines_.data() + slot * static_cast<size_t>(line_bytes_);
+    if (sources_[slot] != source) {
+      std::memcpy(line + end_bytes_, source, static_cast<size_t>(line_bytes_ - 2 * end_bytes_));
+      sources_[slot] = source;
+    }
+    return line;
+  }
+
+ private:
+  // Of a window, in lines.
+  static int64_t height_of(const ConvShape& shape) { return (shape.axes[1].kernel - 1) * shape.axes[1].dilation + 1; }
+  static int64_t line_bytes(const ConvShape& shape) {
+    return (shape.axes[2].input + 2 * shape.axes[2].padding) * shape.channels;
+  }
+
+  int64_t line_bytes_, end_bytes_;
+  std::vector<const uint8_t*> sources_;
+  std::vector<uint8_t> lines_;
+};
+
 // The lines of a depthwise convolution. Along a line the windows that lie inside its width are a step apart, and the
 // kernel walks them; those at its ends are pointed at one by one.
 class DepthwiseLines {
  public:
   DepthwiseLines(const ConvShape& shape, const DepthwiseArgs& args, const DepthwiseKernels& kernels)
-      : shape_(shape), args_(args), kernels_(kernels), slots_(static_cast<size_t>(4 * args.quads)) {
+      : shape_(shape),
+        args_(args),
+        kernels_(kernels),
+        slots_(static_cast<size_t>(4 * args.quads)),
+        padded_(PaddedLines::pay(shape, args)) {
     const int64_t kernel_width = width().kernel;
     for (int64_t i = 0; i < 4 * args.quads; ++i) {
       Slot& slot = slots_[i];
-      slot.y = (args.row_quads ? i / 4 : i / kernel_width) * height().dilation;
-      slot.x = (args.row_quads ? i % 4 : i % kernel_width) * width().dilation;
       slot.tap = args.row_quads ? i % 4 < 3 : i < args.taps;
-      if (!slot.tap) slot.y = slots_[i - i % 4].y;
+      slot.row = args.row_quads ? i / 4 : (slot.tap ? i : i - i % 4) / kernel_width;
+      slot.x = (args.row_quads ? i % 4 : i % kernel_width) * width().dilation;
     }
     const int64_t last = (kernel_width - 1) * width().dilation;  // of the window's columns
-    if (!width().transposed && last < width().input + width().padding) {
+    if (padded_) {
+      inside_end_ = width().output;
+    } else if (!width().transposed && last < width().input + width().padding) {
       inside_ = std::min((width().padding + width().stride - 1) / width().stride, width().output);
       const int64_t beyond = (width().input - 1 - last + width().padding) / width().stride + 1;
       inside_end_ = std::clamp(beyond, inside_, width().output);
@@ -64,15 +112,27 @@ class DepthwiseLines {
       together_ = kernels.block / args.channels;
     // What the kernel walks along is a line; beside the image it sees one pixel.
     const bool lines = height().padding > 0 || shape.axes[0].padding > 0 || width().transposed;
-    const int64_t pixels = lines ? std::max<int64_t>(1, width().input) : 1;
+    const int64_t pixels = lines ? std::max<int64_t>(1, width().input + (padded_ ? 2 * width().padding : 0)) : 1;
     padding_.assign(static_cast<size_t>(pixels * shape.channels), static_cast<uint8_t>(args.input_zero_point));
   }
 
-  int64_t slots() const { return static_cast<int64_t>(slots_.size()); }
+  // What a thread works with.
+  struct Working {
+    explicit Working(const DepthwiseLines& of)
+        : rows(static_cast<size_t>(of.height().kernel)), pixels(of.slots_.size()) {
+      if (of.padded_) copies.emplace(of.shape_, static_cast<uint8_t>(of.args_.input_zero_point));
+    }
+    std::vector<const uint8_t*> rows, pixels;  // of the input, for each of the kernel's, and for each slot
+    std::optional<PaddedLines> copies;
+  };
 
-  // Line out_y of the output. `image` is the plane of the input that the kernel sees, null where it sees none;
-  // `pointers` holds one for each slot.
-  void run(const void* prepared, const uint8_t* image, int64_t out_y, uint8_t* output, const uint8_t** pointers) const {
+  // Line out_y of the output. `image` is the plane of the input that the kernel sees, null where it sees none.
+  void run(const void* prepared, const uint8_t* image, int64_t out_y, uint8_t* output, Working& working) const {
+    for (int64_t row = 0; row < height().kernel; ++row) {
+      const int64_t y = image != nullptr ? seen(height(), out_y, row * height().dilation) : -1;
+      const uint8_t* line = y >= 0 ? image + y * width().input * shape_.channels : padding_.data();
+      working.rows[row] = padded_ && y >= 0 ? working.copies->copy_of(line, y) : line;
+    }
     const int64_t output_bytes = shape_.channels * (args_.to_float ? 4 : 1);
     for (int64_t out_x = 0; out_x < width().output;) {
       const int64_t left = out_x >= inside_ && out_x < inside_end_ ? inside_end_ - out_x : 1;
@@ -80,32 +140,31 @@ class DepthwiseLines {
       const bool pairs = args_.pairs && together == 1 && out_x + 1 < width().output;
       const int64_t outputs = pairs ? 2 : together;
       const int64_t groups = std::max<int64_t>(1, left / outputs);
-      for (int64_t i = 0; i < slots(); ++i) pointers[i] = pixel(image, out_y, out_x, slots_[i], pairs);
+      for (size_t i = 0; i < slots_.size(); ++i) {
+        const int64_t distance = slots_[i].tap || pairs ? slots_[i].x : 0;
+        const int64_t x = padded_ ? out_x + distance : seen(width(), out_x, distance);
+        working.pixels[i] = x >= 0 ? working.rows[slots_[i].row] + x * shape_.channels : padding_.data();
+      }
       const int64_t step = outputs * width().stride * shape_.channels;
-      kernels_.run(args_, prepared, {groups, pairs, together, pointers, step}, output + out_x * output_bytes);
+      kernels_.run(args_, prepared, {groups, pairs, together, working.pixels.data(), step},
+                   output + out_x * output_bytes);
       out_x += groups * outputs;
     }
   }
 
  private:
   struct Slot {
-    int64_t y, x;  // relative to the window's corner
-    bool tap;      // else one whose weight is 0, but for the second output of a pair
+    int64_t row, x;  // the kernel's row, and how far from the window's corner
+    bool tap;        // else one whose weight is 0, but for the second output of a pair
   };
   const ConvAxis& height() const { return shape_.axes[1]; }
   const ConvAxis& width() const { return shape_.axes[2]; }
-
-  const uint8_t* pixel(const uint8_t* image, int64_t out_y, int64_t out_x, const Slot& slot, bool pairs) const {
-    const int64_t y = image != nullptr ? seen(height(), out_y, slot.y) : -1;
-    const int64_t x = seen(width(), out_x, slot.tap || pairs ? slot.x : 0);
-    const uint8_t* line = y >= 0 ? image + y * width().input * shape_.channels : padding_.data();
-    return x >= 0 ? line + x * shape_.channels : padding_.data();
-  }
 
   const ConvShape& shape_;
   const DepthwiseArgs& args_;
   const DepthwiseKernels& kernels_;
   std::vector<Slot> slots_;
+  bool padded_;                          // whether lines are copied with their padding, and all windows are inside
   std::vector<uint8_t> padding_;         // a line of it
   int64_t inside_ = 0, inside_end_ = 0;  // the outputs whose windows are inside the width
   int64_t together_ = 1;
@@ -137,12 +196,12 @@ void run_depthwise(const ConvShape& shape, const Layer& layer, const PackedWeigh
   const int64_t line_macs = std::max<int64_t>(1, width.output * shape.channels * args.taps);
   const int64_t plane_bytes = height.input * width.input * shape.channels;
   const auto run = [&](int64_t begin, int64_t end) {
-    std::vector<const uint8_t*> pointers(static_cast<size_t>(lines.slots()));
+    DepthwiseLines::Working working(lines);
     for (int64_t line = begin; line < end; ++line) {
       const int64_t plane = line / height.output, at = seen(depth, plane % depth.output, 0);
       const uint8_t* image = at < 0 ? nullptr : input + (plane / depth.output * depth.input + at) * plane_bytes;
       lines.run(layer.depthwise(), image, line % height.output, static_cast<uint8_t*>(output) + line * line_bytes,
-                pointers.data());
+                working);
     }
   };
   // Depthwise products take about eight times as long as those of a matrix product.
