@@ -263,11 +263,11 @@ std::vector<Case> make_cases() {
   }));
   const auto pixels = std::make_shared<std::vector<const uint8_t*>>();
   for (int64_t i = 0; i < 9; ++i) pixels->push_back(bytes->data() + i * 256);
-  const auto window = [pixels] { return Window{pixels->data(), 9, 256, false}; };
+  const auto windows = [pixels] { return Windows{pixels->data(), 9, 256, false, 1, 0}; };
   cases.push_back(pass("pool", "max_pool 3 x 3, 256 channels", 9 * 256, 256,
-                       [=](Isa level, uint8_t* y) { pool_kernels(level).max_pool(window(), y); }));
+                       [=](Isa level, uint8_t* y) { pool_kernels(level).max_pool(windows(), y); }));
   cases.push_back(pass("pool", "avg_pool 3 x 3, 256 channels", 9 * 256, 256, [=](Isa level, uint8_t* y) {
-    pool_kernels(level).avg_pool(window(), {1.0f / 9.0f, 113, true}, y);
+    pool_kernels(level).avg_pool(windows(), {1.0f / 9.0f, 113, true}, y);
   }));
   cases.push_back(pass("normalize", "moments", kBytes, 16, [=](Isa level, uint8_t* y) {
     std::memset(y, 0, 16);

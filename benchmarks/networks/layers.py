@@ -25,19 +25,21 @@ def conv_bn(
 
 
 def fusable(model: nn.Module) -> list[list[str]]:
-    """Names of neighbouring conv, batch norm and relu in the model's Sequentials, for fuse_modules."""
+    """Names of a conv with the batch norm and relu behind it in the model's Sequentials, for fuse_modules."""
     found = []
     for name, block in model.named_modules():
         if not isinstance(block, nn.Sequential):
             continue
         parts = list(block.named_children())
-        for i, (key, part) in enumerate(parts[:-1]):
-            if not (isinstance(part, _ConvNd) and isinstance(parts[i + 1][1], _BatchNorm)):
+        for i, (key, part) in enumerate(parts):
+            if not isinstance(part, _ConvNd):
                 continue
-            names = [key, parts[i + 1][0]]
-            if i + 2 < len(parts) and isinstance(parts[i + 2][1], nn.ReLU):
-                names.append(parts[i + 2][0])
-            found.append([f"{name}.{key}" for key in names])
+            names = [key]
+            for kind in (_BatchNorm, nn.ReLU):
+                following = parts[i + len(names) : i + len(names) + 1]
+                names += [next_key for next_key, next_part in following if isinstance(next_part, kind)]
+            if len(names) > 1:
+                found.append([f"{name}.{key}" for key in names])
     return found
 
 

@@ -85,7 +85,34 @@ struct Spans {
   Span along[3];
 };
 
-// Calls finish(window, spans, y) for every output pixel.
+// Neighbouring windows along a line that are alike but for where they lie.
+struct Walk {
+  int64_t first, windows;
+  Span columns;  // of the first one
+  int64_t step;  // in pixels
+
+  bool goes_on_at(const Span& next) const {
+    return next.end - next.begin == columns.end - columns.begin && next.padded_extent == columns.padded_extent &&
+           (windows == 1 || next.begin == columns.begin + windows * step);
+  }
+};
+
+template <typename SpanOf>
+std::vector<Walk> walks(const Axis& axis, const SpanOf& span) {
+  std::vector<Walk> found;
+  for (int64_t x = 0; x < axis.output; ++x) {
+    const Span columns = span(axis, x);
+    if (found.empty() || !found.back().goes_on_at(columns)) {
+      found.push_back({x, 1, columns, 0});
+    } else {
+      Walk& last = found.back();
+      if (last.windows++ == 1) last.step = columns.begin - last.columns.begin;
+    }
+  }
+  return found;
+}
+
+// Calls finish(windows, spans, y) for all windows, several along a line at a time; spans are those of the first.
 template <typename SpanOf, typename Finish>
 Tensor for_each_window(const Pool& pool, const SpanOf& span, const Finish& finish) {
   Tensor output = empty_output(pool);
@@ -95,6 +122,7 @@ Tensor for_each_window(const Pool& pool, const SpanOf& span, const Finish& finis
   auto* to = output_of<uint8_t>(output);
   const int64_t lines = output.size(0) * axes[0].output * axes[1].output;
   const int64_t work = std::max<int64_t>(1, pool.input.numel() / std::max<int64_t>(1, lines));
+  const std::vector<Walk> along = walks(axes[2], span);
   parallel_ranges(lines, std::max<int64_t>(1, kSerialElements / work), [&](int64_t begin, int64_t end) {
     std::vector<const uint8_t*> pixels;
     for (int64_t line = begin; line < end; ++line) {
@@ -104,15 +132,17 @@ Tensor for_each_window(const Pool& pool, const SpanOf& span, const Finish& finis
       spans.along[0] = span(axes[0], line / axes[1].output % axes[0].output);
       spans.along[1] = span(axes[1], line % axes[1].output);
       const auto [planes, rows, unused] = spans.along;
-      for (int64_t x = 0; x < axes[2].output; ++x) {
-        const Span columns = spans.along[2] = span(axes[2], x);
+      for (const Walk& walk : along) {
+        const Span columns = spans.along[2] = walk.columns;
         pixels.clear();
         for (int64_t i = planes.begin; i < planes.end; i += planes.step)
           for (int64_t j = rows.begin; j < rows.end; j += rows.step)
             for (int64_t k = columns.begin; k < columns.end; k += columns.step)
               pixels.push_back(corner + ((i * axes[1].input + j) * axes[2].input + k) * channels);
-        const Window window{pixels.data(), static_cast<int64_t>(pixels.size()), channels, pool.storage == Storage::s8};
-        finish(window, spans, to + (line * axes[2].output + x) * channels);
+        const Windows windows{pixels.data(), static_cast<int64_t>(pixels.size()),
+                              channels,      pool.storage == Storage::s8,
+                              walk.windows,  walk.step * channels};
+        finish(windows, spans, to + (line * axes[2].output + walk.first) * channels);
       }
     }
   });
@@ -138,15 +168,13 @@ Tensor max_of_lines(const Pool& pool) {
   const PoolKernels& kernels = pool_kernels(current_isa());
   const int64_t lines = output.size(0) * axes[0].output * axes[1].output;
   const int64_t work = std::max<int64_t>(1, pool.input.numel() / std::max<int64_t>(1, lines));
+  const std::vector<Walk> along = walks(axes[2], span_of);
   parallel_ranges(lines, std::max<int64_t>(1, kSerialElements / work), [&](int64_t begin, int64_t end) {
     std::vector<uint8_t> columns(static_cast<size_t>(line_bytes));
     std::vector<const uint8_t*> rows, pixels;
-    std::vector<size_t> ends;  // of the windows' pixels, which are the same for every line
-    for (int64_t x = 0; x < axes[2].output; ++x) {
-      const Span widths = span_of(axes[2], x);
-      for (int64_t k = widths.begin; k < widths.end; k += widths.step) pixels.push_back(columns.data() + k * channels);
-      ends.push_back(pixels.size());
-    }
+    for (const Walk& walk : along)
+      for (int64_t k = walk.columns.begin; k < walk.columns.end; k += walk.columns.step)
+        pixels.push_back(columns.data() + k * channels);
     for (int64_t line = begin; line < end; ++line) {
       const Span planes = span_of(axes[0], line / axes[1].output % axes[0].output);
       const Span heights = span_of(axes[1], line % axes[1].output);
@@ -155,13 +183,14 @@ Tensor max_of_lines(const Pool& pool) {
       for (int64_t i = planes.begin; i < planes.end; i += planes.step)
         for (int64_t j = heights.begin; j < heights.end; j += heights.step)
           rows.push_back(from + ((first + i) * axes[1].input + j) * line_bytes);
-      kernels.max_pool({rows.data(), static_cast<int64_t>(rows.size()), line_bytes, is_signed}, columns.data());
-      uint8_t* y = to + line * axes[2].output * channels;
-      size_t pixel = 0;
-      for (const size_t end_pixel : ends) {
-        kernels.max_pool({pixels.data() + pixel, static_cast<int64_t>(end_pixel - pixel), channels, is_signed}, y);
-        pixel = end_pixel;
-        y += channels;
+      const int64_t count = static_cast<int64_t>(rows.size());
+      kernels.max_pool({rows.data(), count, line_bytes, is_signed, 1, 0}, columns.data());
+      const uint8_t* const* first_pixel = pixels.data();
+      for (const Walk& walk : along) {
+        const int64_t width = (walk.columns.end - walk.columns.begin + walk.columns.step - 1) / walk.columns.step;
+        kernels.max_pool({first_pixel, width, channels, is_signed, walk.windows, walk.step * channels},
+                         to + (line * axes[2].output + walk.first) * channels);
+        first_pixel += width;
       }
     }
   });
@@ -204,14 +233,14 @@ Tensor avg_pool_cpu(const Tensor& input, int64_t zero_point, const std::vector<i
   }
   check_window(op, pixels);
   const PoolKernels& kernels = pool_kernels(current_isa());
-  return for_each_window(pool, span_of, [&](const Window& window, const Spans& spans, uint8_t* to) {
-    int64_t counted = window.count;
+  return for_each_window(pool, span_of, [&](const Windows& windows, const Spans& spans, uint8_t* to) {
+    int64_t counted = windows.count;
     if (count_include_pad) {
       counted = 1;
       for (const Span& span : spans.along) counted *= span.padded_extent;
     }
     const float divisor = static_cast<float>(divisor_override.value_or(counted));
-    kernels.avg_pool(window, {1.0f / divisor, zero, false}, to);
+    kernels.avg_pool(windows, {1.0f / divisor, zero, false}, to);
   });
 }
 
@@ -231,8 +260,8 @@ Tensor adaptive_avg_pool_cpu(const Tensor& input, int64_t zero_point, const std:
   }
   check_window(op, pixels);
   const PoolKernels& kernels = pool_kernels(current_isa());
-  return for_each_window(pool, adaptive_span, [&](const Window& window, const Spans&, uint8_t* to) {
-    kernels.avg_pool(window, {1.0f / static_cast<float>(window.count), zero, true}, to);
+  return for_each_window(pool, adaptive_span, [&](const Windows& windows, const Spans&, uint8_t* to) {
+    kernels.avg_pool(windows, {1.0f / static_cast<float>(windows.count), zero, true}, to);
   });
 }
 

@@ -1,6 +1,9 @@
 // Floor 2. Two tensors of one shape walked together, in runs that are contiguous in both.
 #pragma once
 
+#include <algorithm>
+#include <vector>
+
 #include "tensors.h"
 
 namespace torchq {
@@ -37,16 +40,29 @@ void for_each_common_run(const Tensor& lead, const Tensor& other, const Visit& v
                     [&](int64_t begin, int64_t end) { visit(data + begin, begin, end - begin); });
     return;
   }
+  // A run that serves its neighbours too, as a gate does all pixels of an image, is read from several copies in a row,
+  // so that kernels get more at a time.
+  constexpr int64_t kCopiedBytes = 4096;
+  const int64_t shared = dims[1].stride == 0 ? dims[1].size : 1;
+  const int64_t copies = std::clamp<int64_t>(kCopiedBytes / length, 1, shared);
   parallel_ranges(lead.numel() / length, std::max<int64_t>(1, kSerialElements / length),
                   [&](int64_t begin, int64_t end) {
-                    for (int64_t run = begin; run < end; ++run) {
+                    std::vector<uint8_t> copied;
+                    const uint8_t* source = nullptr;
+                    for (int64_t run = begin, runs; run < end; run += runs) {
                       const uint8_t* at = data;
                       int64_t rest = run;
                       for (size_t d = 1; d < dims.size(); ++d) {
                         at += rest % dims[d].size * dims[d].stride;
                         rest /= dims[d].size;
                       }
-                      visit(at, run * length, length);
+                      runs = std::min({copies, shared - run % shared, end - run});
+                      if (runs > 1 && at != source) {
+                        copied.clear();
+                        for (int64_t i = 0; i < copies; ++i) copied.insert(copied.end(), at, at + length);
+                        source = at;
+                      }
+                      visit(runs > 1 ? copied.data() : at, run * length, runs * length);
                     }
                   });
 }

@@ -39,7 +39,7 @@ void add(const Operand& a, const Operand& b, int64_t n, const ByteOutput& output
   return output.is_signed ? add_to<true>(a, b, n, output, range, y) : add_to<false>(a, b, n, output, range, y);
 }
 
-template <bool kSigned>
+template <bool kSigned, bool kBounded>
 struct Product {
   const uint8_t *a, *b;
   I32 a_zero, b_zero;
@@ -47,15 +47,22 @@ struct Product {
   TORCHQ_INLINE F32 operator()(int64_t i, int64_t n) const {
     const I32 left = load_bytes(a + i, n, kSigned) - a_zero;
     const I32 right = load_bytes(b + i, n, kSigned) - b_zero;
-    return below_ceiling(to_f32(left * right) * multiplier);
+    const F32 product = to_f32(left * right) * multiplier;
+    return kBounded ? product : below_ceiling(product);
   }
 };
 
+template <bool kSigned>
+void mul_to(const Operand& a, const Operand& b, int64_t n, float multiplier, const ByteRange& range, uint8_t* y) {
+  const I32 a_zero = set(static_cast<int32_t>(a.zero_point)), b_zero = set(static_cast<int32_t>(b.zero_point));
+  if (255.0f * 255.0f * multiplier <= kFarBelowCeiling)
+    return store_values(n, range, y, Product<kSigned, true>{a.q, b.q, a_zero, b_zero, set(multiplier)});
+  store_values(n, range, y, Product<kSigned, false>{a.q, b.q, a_zero, b_zero, set(multiplier)});
+}
+
 void mul(const Operand& a, const Operand& b, int64_t n, float multiplier, const ByteOutput& output, uint8_t* y) {
   const ByteRange range = byte_range(output.zero_point, output.lowest, output.is_signed);
-  const I32 a_zero = set(static_cast<int32_t>(a.zero_point)), b_zero = set(static_cast<int32_t>(b.zero_point));
-  if (output.is_signed) return store_values(n, range, y, Product<true>{a.q, b.q, a_zero, b_zero, set(multiplier)});
-  return store_values(n, range, y, Product<false>{a.q, b.q, a_zero, b_zero, set(multiplier)});
+  return output.is_signed ? mul_to<true>(a, b, n, multiplier, range, y) : mul_to<false>(a, b, n, multiplier, range, y);
 }
 
 template <bool kSigned>

@@ -1,5 +1,5 @@
-// Floor 1. One output pixel of a pool over NHWC bytes. The window comes as a list of pixels, padding left
-// out, so that every kind of pool is one of two kernels.
+// Floor 1. Neighbouring output pixels of a pool over NHWC bytes. A window comes as a list of pixels, padding left out, so
+// that every kind of pool is one of two kernels.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +8,14 @@
 
 namespace torchq {
 
-struct Window {
-  const uint8_t* const* pixels;  // each points at `channels` bytes
-  int64_t count;                 // the largest of none is qmin
+// Windows that are alike but for where they lie: a step apart.
+struct Windows {
+  const uint8_t* const* pixels;  // of the first one; each points at `channels` bytes
+  int64_t count;                 // of a window's pixels; the largest of none is qmin
   int64_t channels;
   bool is_signed;
+  int64_t windows;
+  int64_t step;  // in bytes
 };
 
 struct AverageArgs {
@@ -25,8 +28,9 @@ struct AverageArgs {
 };
 
 struct PoolKernels {
-  void (*max_pool)(const Window& window, uint8_t* y);
-  void (*avg_pool)(const Window& window, const AverageArgs& args, uint8_t* y);
+  // y: [windows][channels]
+  void (*max_pool)(const Windows& windows, uint8_t* y);
+  void (*avg_pool)(const Windows& windows, const AverageArgs& args, uint8_t* y);
 };
 
 #define KERNELS(isa) TORCHQ_DECLARE_KERNELS(PoolKernels, pool, isa)

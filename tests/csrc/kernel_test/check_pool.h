@@ -6,8 +6,10 @@
 namespace kernel_test {
 
 // Pixels lie in random order, so that each of them is the one at the guard page in some case.
-inline void check_window(Family& family, Random& random, int64_t count, int64_t channels, bool is_signed) {
-  const std::vector<uint8_t> image = bytes(random, count * channels);
+inline void check_windows(Family& family, Random& random, int64_t count, int64_t channels, bool is_signed,
+                          int64_t windows) {
+  const int64_t step = windows > 1 ? channels * random.between(0, 3) : 0, moves = (windows - 1) * step;
+  const std::vector<uint8_t> image = bytes(random, count * channels + moves);
   std::vector<int64_t> order;
   for (int64_t i = 0; i < count; ++i) order.push_back(i);
   random.shuffle(order);
@@ -18,6 +20,8 @@ inline void check_window(Family& family, Random& random, int64_t count, int64_t 
   for (const bool average : {false, true}) {
     family.check(describe({{average ? "avg_pool count" : "max_pool count", count},
                            {"channels", channels},
+                           {"windows", windows},
+                           {"step", step},
                            {"signed", is_signed},
                            {"inverse", args.inverse_divisor},
                            {"zero_point", args.zero_point},
@@ -26,13 +30,14 @@ inline void check_window(Family& family, Random& random, int64_t count, int64_t 
                    const Input<uint8_t> pixels(image, edge);
                    std::vector<const uint8_t*> pointers;
                    for (const int64_t i : order) pointers.push_back(pixels.data() + i * channels);
-                   const Input<const uint8_t*> window(pointers, edge);
-                   const Output<uint8_t> y(channels, edge);
+                   const Input<const uint8_t*> first(pointers, edge);
+                   const Output<uint8_t> y(windows * channels, edge);
+                   const torchq::Windows all{first.data(), count, channels, is_signed, windows, step};
                    const torchq::PoolKernels& kernels = torchq::pool_kernels(level);
                    if (average) {
-                     kernels.avg_pool({window.data(), count, channels, is_signed}, args, y.data());
+                     kernels.avg_pool(all, args, y.data());
                    } else {
-                     kernels.max_pool({window.data(), count, channels, is_signed}, y.data());
+                     kernels.max_pool(all, y.data());
                    }
                    return y.bytes();
                  });
@@ -42,7 +47,8 @@ inline void check_window(Family& family, Random& random, int64_t count, int64_t 
 inline void check_pool(Family& family, Random& random) {
   for (const int64_t channels : kLengths)
     for (const int64_t count : {0, 1, 2, 3, 4, 9, 49})
-      for (const bool is_signed : {false, true}) check_window(family, random, count, channels, is_signed);
+      for (const bool is_signed : {false, true})
+        for (const int64_t windows : {1, 3}) check_windows(family, random, count, channels, is_signed, windows);
 }
 
 }  // namespace kernel_test
