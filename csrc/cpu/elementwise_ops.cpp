@@ -193,6 +193,40 @@ void copy_rows(const uint8_t* from, int64_t length, int64_t rows, uint8_t* to, i
   }
 }
 
+// What a tensor is of each row of the result.
+struct Part {
+  Tensor x;
+  const uint8_t* bytes;  // of x
+  int64_t length, at;    // in bytes
+  bool copied;           // else looked up
+  Table table;
+};
+
+// A few rows of all tensors at a time: those of one tensor may be parts of a cache line, and of a vector.
+void join_rows(const std::vector<Part>& parts, int64_t row, int64_t rows, uint8_t* to) {
+  const ElementwiseKernels& kernels = elementwise_kernels(current_isa());
+  if (row == 0) return;
+  parallel_ranges(rows, std::max<int64_t>(1, kSerialElements / row), [&](int64_t begin, int64_t end) {
+    uint8_t buffer[4096];
+    const int64_t most = std::max<int64_t>(1, static_cast<int64_t>(sizeof buffer) / row);
+    for (int64_t j = begin, together; j < end; j += together) {
+      together = std::min(most, end - j);
+      for (const Part& part : parts) {
+        const uint8_t* from = part.bytes + j * part.length;
+        uint8_t* place = to + j * row + part.at;
+        if (part.copied) {
+          copy_rows(from, part.length, together, place, row);
+        } else if (together == 1) {
+          kernels.lookup(from, part.length, part.table.bytes, place);
+        } else {
+          kernels.lookup(from, together * part.length, part.table.bytes, buffer);
+          copy_rows(buffer, part.length, together, place, row);
+        }
+      }
+    }
+  });
+}
+
 Tensor cat_cpu(const std::vector<Tensor>& tensors, const std::vector<double>& scales,
                const std::vector<int64_t>& zero_points, int64_t dim, double output_scale, int64_t output_zero_point) {
   constexpr const char* op = "cat";
@@ -238,32 +272,18 @@ Tensor cat_cpu(const std::vector<Tensor>& tensors, const std::vector<double>& sc
       (inside ? inner : outer) *= size[d];
     }
   }
-  const ElementwiseKernels& kernels = elementwise_kernels(current_isa());
-  const int64_t row = size[dim] * inner;
-  auto* to = output_of<uint8_t>(y);
+  std::vector<Part> parts;
+  int64_t row = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    const Tensor x = as_pixels ? channels_last(tensors[i]) : torch::stable::contiguous(tensors[i]);
     const float input_scale = check_scale(op, "each of scales", scales[i]);
     const int32_t input_zero = check_zero_point(op, "each of zero_points", zero_points[i], storage);
-    const bool copied = input_scale == scale && input_zero == zero;
-    const Table table = requantized(input_scale, input_zero, scale, zero, storage);
     const int64_t length = tensors[i].size(dim) * inner;
-    const auto* from = data_of<uint8_t>(x);
-    const int64_t serial = std::max<int64_t>(1, kSerialElements / std::max<int64_t>(1, length));
-    parallel_ranges(length == 0 ? 0 : outer, serial, [&](int64_t begin, int64_t end) {
-      if (copied) return copy_rows(from + begin * length, length, end - begin, to + begin * row, row);
-      // The channels of a few pixels at a time: those of one may be no more than a part of a vector.
-      uint8_t buffer[4096];
-      const int64_t together = std::max<int64_t>(1, static_cast<int64_t>(sizeof buffer) / length);
-      for (int64_t j = begin; j < end; j += together) {
-        const int64_t rows = std::min(together, end - j);
-        uint8_t* looked_up = rows == 1 ? to + j * row : buffer;
-        kernels.lookup(from + j * length, rows * length, table.bytes, looked_up);
-        if (rows > 1) copy_rows(buffer, length, rows, to + j * row, row);
-      }
-    });
-    to += length;
+    const Tensor x = as_pixels ? channels_last(tensors[i]) : torch::stable::contiguous(tensors[i]);
+    parts.push_back({x, data_of<uint8_t>(x), length, row, input_scale == scale && input_zero == zero,
+                     requantized(input_scale, input_zero, scale, zero, storage)});
+    row += length;
   }
+  join_rows(parts, row, outer, output_of<uint8_t>(y));
   return y;
 }
 
