@@ -144,10 +144,10 @@ struct Depthwise {
   int prepared_for = -1;
 };
 
-// A row of 28 output pixels of `channels`; with `pairs` two neighbours share what they read.
-Case depthwise(const char* name, int64_t channels, int64_t size, bool pairs) {
+// A row of 28 output pixels of `channels`, in pairs.
+Case depthwise(const char* name, int64_t channels, int64_t size, int64_t stride) {
   const auto d = std::make_shared<Depthwise>();
-  const int64_t kernel[3] = {1, size, size}, taps = size * size, outputs = 28, groups = pairs ? outputs / 2 : outputs;
+  const int64_t kernel[3] = {1, size, size}, taps = size * size, outputs = 28, width = outputs * stride + size;
   const PackedHeader header = packed_header(channels, 1, 1, kernel, false);
   const std::vector<uint8_t> weight = any_bytes(channels * taps);
   d->packed.resize(static_cast<size_t>(header.total_bytes()));
@@ -158,10 +158,9 @@ Case depthwise(const char* name, int64_t channels, int64_t size, bool pairs) {
   d->bias = any_floats(channels, -1.0f, 1.0f);
   DepthwiseArgs& args = d->args;
   args.channels = channels;
-  args.quads = header.depth() / 4;
-  args.taps = static_cast<int32_t>(taps);
+  args.kernel_rows = args.kernel_width = size;
   args.row_quads = header.row_quads();
-  args.pairs = pairs;
+  args.apart = stride;
   args.panels = view.panels(0);
   args.column_sums = view.column_sums(0);
   args.weight_scales = d->scales.data();
@@ -170,23 +169,22 @@ Case depthwise(const char* name, int64_t channels, int64_t size, bool pairs) {
   args.input_zero_point = 113;
   args.output_scale = 0.02f;
   args.output_zero_point = 101;
-  d->image = any_bytes((outputs + 8) * size * channels);
-  for (int64_t i = 0; i < args.quads * 4; ++i) {
-    const int64_t row = i / 4 % size, column = i % 4;
-    d->pixels.push_back(d->image.data() + (row * (outputs + 8) + column) * channels);
+  d->image = any_bytes((width * size + size) * channels);
+  for (int64_t i = 0; i < args.quads() * 4; ++i) {
+    const int64_t row = i / args.row_slots() % size, column = i % args.row_slots();
+    d->pixels.push_back(d->image.data() + (row * width + column) * channels);
   }
   const double outputs_of_all = static_cast<double>(outputs * channels);
   Case result{"depthwise", name, outputs_of_all * static_cast<double>(taps), outputs_of_all * 2, {}, {}};
   result.output.resize(static_cast<size_t>(outputs * channels));
-  result.run = [d, groups](Isa level, Case& self) {
+  result.run = [d, stride](Isa level, Case& self) {
     const DepthwiseKernels& kernels = depthwise_kernels(level);
     if (d->prepared_for != static_cast<int>(level)) {
       d->prepared = Lines<uint8_t>(64 * kernels.prepared_lines(d->args));
       d->args.bounded = kernels.prepare(d->args, d->prepared.data());
       d->prepared_for = static_cast<int>(level);
     }
-    const DepthwisePixels pixels = {groups, d->args.pairs, 1, d->pixels.data(),
-                                    d->args.channels * (d->args.pairs ? 2 : 1)};
+    const DepthwisePixels pixels = {outputs / 2, true, 1, d->pixels.data(), 2 * stride * d->args.channels};
     kernels.run(d->args, d->prepared.data(), pixels, self.output.data());
   };
   return result;
@@ -222,9 +220,9 @@ std::vector<Case> make_cases() {
       gemm("96 x 9 x 4, 32 groups", 96, 128, 9, 4, false, false, 32),
       gemm("96 x 9 x 8, 32 groups", 96, 256, 9, 8, false, false, 32),
       gemm("96 x 9 x 16, 16 groups", 96, 256, 9, 16, false, false, 16),
-      depthwise("3 x 3, stride 1, 144 channels", 144, 3, true),
-      depthwise("3 x 3, stride 2, 144 channels", 144, 3, false),
-      depthwise("5 x 5, 144 channels", 144, 5, false),
+      depthwise("3 x 3, stride 1, 144 channels", 144, 3, 1),
+      depthwise("3 x 3, stride 2, 144 channels", 144, 3, 2),
+      depthwise("5 x 5, 144 channels", 144, 5, 1),
   };
   const auto bytes = std::make_shared<std::vector<uint8_t>>(any_bytes(kBytes));
   const auto floats = std::make_shared<std::vector<float>>(any_floats(kBytes, -3.0f, 3.0f));

@@ -9,16 +9,34 @@
 namespace torchq {
 namespace {
 
+const DepthwiseKernels& kernels_of(const LayerHeader& header) {
+  return depthwise_kernels(static_cast<Isa>(header.level));
+}
+
+// How many neighbouring pixels fill a block where they can: those under the outputs of a line have to be neighbours.
+int64_t pixels_together(const LayerHeader& header) {
+  const DepthwiseKernels& kernels = kernels_of(header);
+  const int64_t channels = header.packed.groups;
+  const ConvWindow window(header.window, header.spatial_dims, header.transposed != 0);
+  const bool fill = channels < kernels.least_block && kernels.block % channels == 0;
+  return fill && window.axes[2].stride == 1 ? kernels.block / channels : 1;
+}
+
 // All but what points at the weight.
 DepthwiseArgs depthwise_args(const LayerHeader& header) {
   const ConvWindow window(header.window, header.spatial_dims, header.transposed != 0);
   const ConvAxis& width = window.axes[2];
   DepthwiseArgs args{};
   args.channels = header.packed.groups;
-  args.quads = header.packed.depth() / 4;
-  args.taps = static_cast<int32_t>(header.packed.taps());
+  args.kernel_rows = header.packed.kernel[1];
+  args.kernel_width = header.packed.kernel[2];
   args.row_quads = header.packed.row_quads();
-  args.pairs = args.row_quads && width.stride == 1 && width.dilation == 1 && !width.transposed;
+  if (width.dilation == 1 && !width.transposed && pixels_together(header) == 1) {
+    // A quad costs as much as two products with it, of which a pair has one more. At wide strides windows share little.
+    const int64_t alone = args.quads();
+    args.apart = width.stride;
+    if (2 * args.quads() >= 3 * alone) args.apart = 0;
+  }
   args.input_scale = header.input_scale;
   args.input_zero_point = header.input_zero_point;
   args.signed_input = header.signed_input != 0;
@@ -51,7 +69,7 @@ class PaddedLines {
     constexpr int64_t kBytesPerQuad = 12 << 10;
     const ConvAxis& width = shape.axes[2];
     if (width.transposed || width.padding == 0) return false;
-    return height_of(shape) <= kBytesPerQuad * args.quads / (width.stride * width.stride) / line_bytes(shape);
+    return height_of(shape) <= kBytesPerQuad * args.quads() / (width.stride * width.stride) / line_bytes(shape);
   }
 
   PaddedLines(const ConvShape& shape, uint8_t padding)
@@ -87,20 +105,25 @@ class PaddedLines {
 // kernel walks them; those at its ends are pointed at one by one.
 class DepthwiseLines {
  public:
-  DepthwiseLines(const ConvShape& shape, const DepthwiseArgs& args, const DepthwiseKernels& kernels)
+  DepthwiseLines(const ConvShape& shape, const DepthwiseArgs& args, const LayerHeader& header)
       : shape_(shape),
         args_(args),
-        kernels_(kernels),
-        slots_(static_cast<size_t>(4 * args.quads)),
-        padded_(PaddedLines::pay(shape, args)) {
-    const int64_t kernel_width = width().kernel;
-    for (int64_t i = 0; i < 4 * args.quads; ++i) {
-      Slot& slot = slots_[i];
-      slot.tap = args.row_quads ? i % 4 < 3 : i < args.taps;
-      slot.row = args.row_quads ? i / 4 : (slot.tap ? i : i - i % 4) / kernel_width;
-      slot.x = (args.row_quads ? i % 4 : i % kernel_width) * width().dilation;
+        kernels_(kernels_of(header)),
+        slots_(static_cast<size_t>(4 * args.quads())),
+        padded_(PaddedLines::pay(shape, args)),
+        together_(pixels_together(header)) {
+    int64_t row = 0, column = 0;
+    for (Slot& slot : slots_) {
+      const bool taps[2] = {args.tap(row, column, 0) >= 0, args.apart > 0 && args.tap(row, column, 1) >= 0};
+      slot.row = std::min(row, height().kernel - 1);
+      // Any pixel will do where there is no tap.
+      for (int output = 0; output < 2; ++output)
+        slot.x[output] = taps[0] || taps[output] ? column * width().dilation : 0;
+      if (++column < args.row_slots()) continue;
+      column = 0;
+      ++row;
     }
-    const int64_t last = (kernel_width - 1) * width().dilation;  // of the window's columns
+    const int64_t last = (width().kernel - 1) * width().dilation;  // of the window's columns
     if (padded_) {
       inside_end_ = width().output;
     } else if (!width().transposed && last < width().input + width().padding) {
@@ -108,8 +131,6 @@ class DepthwiseLines {
       const int64_t beyond = (width().input - 1 - last + width().padding) / width().stride + 1;
       inside_end_ = std::clamp(beyond, inside_, width().output);
     }
-    if (width().stride == 1 && args.channels < kernels.least_block && kernels.block % args.channels == 0)
-      together_ = kernels.block / args.channels;
     // What the kernel walks along is a line; beside the image it sees one pixel.
     const bool lines = height().padding > 0 || shape.axes[0].padding > 0 || width().transposed;
     const int64_t pixels = lines ? std::max<int64_t>(1, width().input + (padded_ ? 2 * width().padding : 0)) : 1;
@@ -137,12 +158,13 @@ class DepthwiseLines {
     for (int64_t out_x = 0; out_x < width().output;) {
       const int64_t left = out_x >= inside_ && out_x < inside_end_ ? inside_end_ - out_x : 1;
       const int64_t together = left >= together_ ? together_ : 1;
-      const bool pairs = args_.pairs && together == 1 && out_x + 1 < width().output;
+      // At an end, so that none is left over at the other.
+      const bool pairs = args_.apart > 0 && (left > 1 || (width().output - out_x) % 2 == 0);
       const int64_t outputs = pairs ? 2 : together;
       const int64_t groups = std::max<int64_t>(1, left / outputs);
       for (size_t i = 0; i < slots_.size(); ++i) {
-        const int64_t distance = slots_[i].tap || pairs ? slots_[i].x : 0;
-        const int64_t x = padded_ ? out_x + distance : seen(width(), out_x, distance);
+        const int64_t distance = slots_[i].x[pairs ? 1 : 0];
+        const int64_t x = padded_ ? out_x * width().stride + distance : seen(width(), out_x, distance);
         working.pixels[i] = x >= 0 ? working.rows[slots_[i].row] + x * shape_.channels : padding_.data();
       }
       const int64_t step = outputs * width().stride * shape_.channels;
@@ -154,8 +176,8 @@ class DepthwiseLines {
 
  private:
   struct Slot {
-    int64_t row, x;  // the kernel's row, and how far from the window's corner
-    bool tap;        // else one whose weight is 0, but for the second output of a pair
+    int64_t row;   // the kernel's
+    int64_t x[2];  // how far from the window's corner, for one output and for a pair
   };
   const ConvAxis& height() const { return shape_.axes[1]; }
   const ConvAxis& width() const { return shape_.axes[2]; }
@@ -167,14 +189,12 @@ class DepthwiseLines {
   bool padded_;                          // whether lines are copied with their padding, and all windows are inside
   std::vector<uint8_t> padding_;         // a line of it
   int64_t inside_ = 0, inside_end_ = 0;  // the outputs whose windows are inside the width
-  int64_t together_ = 1;
+  int64_t together_;
 };
 
 }  // namespace
 
-int64_t depthwise_lines(const LayerHeader& header) {
-  return depthwise_kernels(static_cast<Isa>(header.level)).prepared_lines(depthwise_args(header));
-}
+int64_t depthwise_lines(const LayerHeader& header) { return kernels_of(header).prepared_lines(depthwise_args(header)); }
 
 bool prepare_depthwise(const LayerHeader& header, const Weight& weight, void* prepared) {
   DepthwiseArgs args = depthwise_args(header);
@@ -183,17 +203,17 @@ bool prepare_depthwise(const LayerHeader& header, const Weight& weight, void* pr
   args.weight_zero_points = weight.packed.zero_points(0);
   args.weight_scales = weight.scales;
   args.bias = weight.bias;
-  return depthwise_kernels(static_cast<Isa>(header.level)).prepare(args, prepared);
+  return kernels_of(header).prepare(args, prepared);
 }
 
 void run_depthwise(const ConvShape& shape, const Layer& layer, const PackedWeight& packed, const uint8_t* input,
                    void* output) {
   DepthwiseArgs args = depthwise_args(layer.header());
   args.weight_zero_points = packed.zero_points(0);
-  const DepthwiseLines lines(shape, args, depthwise_kernels(static_cast<Isa>(layer.header().level)));
+  const DepthwiseLines lines(shape, args, layer.header());
   const ConvAxis &depth = shape.axes[0], &height = shape.axes[1], &width = shape.axes[2];
   const int64_t line_bytes = width.output * shape.channels * (args.to_float ? 4 : 1);
-  const int64_t line_macs = std::max<int64_t>(1, width.output * shape.channels * args.taps);
+  const int64_t line_macs = std::max<int64_t>(1, width.output * shape.channels * args.kernel_rows * args.kernel_width);
   const int64_t plane_bytes = height.input * width.input * shape.channels;
   const auto run = [&](int64_t begin, int64_t end) {
     DepthwiseLines::Working working(lines);

@@ -3,10 +3,9 @@
 //   acc[c] = sum_t (x[pixel t, c] - input_zero_point) * (w[c, t] - weight_zero_point[c])      exact int32
 //   y[c]   is gemm.h's to_bytes or to_float of it
 //
-// Taps are taken four at a time, a quad: the bytes of four pixels are interleaved, so that a dot-product
-// instruction meets four taps of one channel. Pixels come as pointers, padding as pixels of zero points.
-// Where kernel rows are three wide, a quad is a row; at stride 1 its four neighbours then serve two output
-// pixels, the second with its weights moved up by one tap.
+// Pixels are taken four at a time, a quad: their bytes are interleaved, so that a dot-product instruction meets four
+// taps of one channel. They come as pointers, padding as pixels of zero points, one kernel row behind the other. Those
+// under two neighbouring windows are interleaved once for both outputs, the second with its weights moved up.
 //
 // Channels are computed in blocks. Where a block is some times as many, neighbouring pixels can be taken for more
 // channels: see `DepthwisePixels::together`.
@@ -20,12 +19,22 @@ namespace torchq {
 
 struct DepthwiseArgs {
   int64_t channels;
-  int64_t quads;
-  int32_t taps;
-  bool row_quads;  // whether a quad is a kernel row of three; else four taps in order
-  bool pairs;      // whether groups of pixels can make two output pixels
+  int64_t kernel_rows, kernel_width;
+  bool row_quads;  // whether each kernel row, of three taps, has a quad of its own; else taps go in order
+  int64_t apart;   // the windows of two outputs, in pixels, where groups of pixels can make a pair of them; else 0
 
-  const int8_t* panels;               // [ceil(channels/16)][quads][16][4], 0 where a quad has no tap
+  // Of pixels: for each kernel row, and of all of them.
+  int64_t row_slots() const { return apart == 0 && row_quads ? 4 : kernel_width + apart; }
+  int64_t quads() const { return (kernel_rows * row_slots() + 3) / 4; }
+  // The tap through which an output, 0 or of a pair 1 too, sees a row's pixel; -1 for none.
+  int64_t tap(int64_t row, int64_t slot, int64_t output) const {
+    const int64_t column = slot - output * apart;
+    return row < kernel_rows && column >= 0 && column < kernel_width ? row * kernel_width + column : -1;
+  }
+  int64_t tap(int64_t slot, int64_t output) const { return tap(slot / row_slots(), slot % row_slots(), output); }
+
+  // [ceil(channels/16)][quads][16][4], with a quad for each kernel row if row_quads, else of taps in order
+  const int8_t* panels;
   const int32_t* column_sums;         // [channels], sum of a channel's weights
   const int32_t* weight_zero_points;  // [channels], null if all are 0
   const float* weight_scales;         // [channels]
@@ -46,7 +55,8 @@ struct DepthwiseArgs {
 // Neighbouring groups of pixels: those under one output pixel each or, of pairs, under two.
 struct DepthwisePixels {
   int64_t groups;
-  // Only where args.pairs. The last two pixels of a quad are then the first two of the next group's, if there is one.
+  // Only where args.apart > 0. Of kernel rows of three, one apart, the last two pixels of a quad are then the first two of
+  // the next group's, if there is one.
   bool pairs;
   // > 1: each pixel is that many of `channels` bytes, one behind the other in memory, and so is each output. Not with
   // pairs, and only if together * channels is a block.

@@ -95,7 +95,8 @@ TORCHQ_INLINE void accumulate(const DepthwiseArgs& args, const DepthwisePixels& 
                               const int32_t* block, I32 (&acc)[kBlocks][kPixels][kQuadVectors]) {
   constexpr int64_t kSet = kQuadParts * kBlock;
   const int32_t* weights = block + 4 * kBlock;
-  for (int64_t quad = 0; quad < args.quads; ++quad, weights += args.pairs ? 2 * kSet : kSet) {
+  const int64_t quads = args.quads();
+  for (int64_t quad = 0; quad < quads; ++quad, weights += outputs_of(args) * kSet) {
     I32 x[kBlocks][kQuadVectors];
 #pragma GCC unroll 2
     for (int g = 0; g < kBlocks; ++g) load_quads(blocks, pixels.pixels + 4 * quad, g, args.signed_input, x[g]);
@@ -116,15 +117,14 @@ template <int kBlocks, int kPixels, typename Blocks>
 TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const DepthwisePixels& pixels,
                                                const Blocks& blocks, const int32_t* block,
                                                I32 (&acc)[kBlocks][kPixels][kQuadVectors]) {
-  for (int64_t quad = 0; quad < args.quads; ++quad) {
+  const int32_t* taps = block + counted_from(args);
+  for (int64_t quad = 0; quad < args.quads(); ++quad, taps += outputs_of(args)) {
     I32 x[kBlocks][kQuadVectors];
 #pragma GCC unroll 2
     for (int g = 0; g < kBlocks; ++g) load_quads(blocks, pixels.pixels + 4 * quad, g, args.signed_input, x[g]);
-    const int64_t left = args.row_quads ? 3 : args.taps - 4 * quad;
-    const uint32_t ones = left >= 4 ? 0x01010101u : 0x01010101u >> (8 * (4 - left));
 #pragma GCC unroll 2
     for (int pixel = 0; pixel < kPixels; ++pixel) {
-      const QuadWeights counted = set_quad_weights(ones << (8 * pixel));
+      const QuadWeights counted = set_quad_weights(static_cast<uint32_t>(taps[pixel]));
 #pragma GCC unroll 4
       for (int v = 0; v < kQuadVectors; ++v) {
         const I32 zero_point = load(block + 3 * kBlock + 16 * v);
@@ -253,9 +253,10 @@ TORCHQ_INLINE void run_carried(const DepthwiseArgs& args, const DepthwisePixels&
   }
 }
 
-// What there are registers for: the usual outputs of a kernel of kCarriedQuads rows.
+// What there are registers for: the usual outputs of a kernel of kCarriedQuads rows of three.
 TORCHQ_INLINE bool carries(const DepthwiseArgs& args) {
-  return args.quads == kCarriedQuads && args.bounded && !args.to_float && args.weight_zero_points == nullptr;
+  return args.apart == 1 && args.kernel_width == 3 && args.kernel_rows == kCarriedQuads && args.bounded &&
+         !args.to_float && args.weight_zero_points == nullptr;
 }
 
 // All groups of a block, whose weights stay in the nearest cache. Not inlined: each kind of block and each number of
@@ -318,7 +319,7 @@ __attribute__((noinline)) void run_all_channels(const DepthwiseArgs& args, const
 template <int kPixels>
 void run_blocks(const DepthwiseArgs& args, const DepthwisePixels& pixels, const int32_t* block, const ByteRange& range,
                 void* output) {
-  for (int64_t next = 0; next < args.channels; block += block_vectors(args) * 16) {
+  for (int64_t next = 0; next < args.channels; block += block_lines(args) * 16) {
     const ChannelBlock channels = channel_block(args.channels, next);
     next = end_of(channels);
     if (channels.width == kBlock) {

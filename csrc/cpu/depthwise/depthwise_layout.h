@@ -9,10 +9,16 @@
 
 constexpr int64_t kBlock = 16 * kQuadVectors, kHalf = kBlock / 2;
 
-// A prepared block: start, bias, scale, zero points, then the weights of each quad, for the first pixel and,
-// of pairs, the second; kQuadVectors vectors each, of weights kQuadParts times as many.
-TORCHQ_INLINE int64_t block_vectors(const DepthwiseArgs& args) {
-  return kQuadVectors * (4 + args.quads * kQuadParts * (args.pairs ? 2 : 1));
+// How many outputs a quad has weights for.
+TORCHQ_INLINE int64_t outputs_of(const DepthwiseArgs& args) { return args.apart > 0 ? 2 : 1; }
+
+// A prepared block: start, bias, scale, zero points, kBlock of each; then the weights of each quad for each output,
+// kQuadParts * kBlock; then, for each of these, a byte of 1 where it has a tap, up to a whole vector.
+TORCHQ_INLINE int64_t counted_from(const DepthwiseArgs& args) {
+  return kBlock * (4 + args.quads() * kQuadParts * outputs_of(args));
+}
+TORCHQ_INLINE int64_t block_lines(const DepthwiseArgs& args) {
+  return (counted_from(args) + args.quads() * outputs_of(args) + 15) / 16;
 }
 
 // Where a block begins, and how many channels it has. The last one is no smaller than the others if there are enough
@@ -37,7 +43,7 @@ TORCHQ_INLINE int64_t end_of(const ChannelBlock& block) { return block.start + b
 int64_t prepared_lines(const DepthwiseArgs& args) {
   int64_t lines = 0;
   for (int64_t channel = 0; channel < args.channels; channel = end_of(channel_block(args.channels, channel)))
-    lines += block_vectors(args);
+    lines += block_lines(args);
   return lines;
 }
 
@@ -45,7 +51,7 @@ int64_t prepared_lines(const DepthwiseArgs& args) {
 TORCHQ_INLINE bool prepare_parameters(const DepthwiseArgs& args, int64_t first, int32_t* ordered) {
   auto* values = reinterpret_cast<float*>(ordered);
   const I32 zero_point = set(args.input_zero_point + (args.signed_input ? 128 : 0));
-  const F32 largest_sum = set(255.0f * 255.0f * static_cast<float>(args.taps));
+  const F32 largest_sum = set(255.0f * 255.0f * static_cast<float>(args.kernel_rows * args.kernel_width));
   bool bounded = true;
   for (int64_t i = 0; i < kBlock && first + i < args.channels; i += 16) {
     const int64_t channel = first + i;
@@ -55,7 +61,8 @@ TORCHQ_INLINE bool prepare_parameters(const DepthwiseArgs& args, int64_t first, 
     const F32 s = set(args.input_scale) * load_part(args.weight_scales + channel, part);
     F32 bias = set(-0.0f);  // x + -0 is x, +0 and -0 too
     if (args.bias != nullptr) bias = load_part(args.bias + channel, part);
-    const I32 shift = set(args.taps) * weight_zero - load_part(args.column_sums + channel, part);
+    const I32 shift = set(static_cast<int32_t>(args.kernel_rows * args.kernel_width)) * weight_zero -
+                      load_part(args.column_sums + channel, part);
     store_part(ordered + i, zero_point * shift, part);
     store_part(values + kBlock + i, args.to_float ? bias : bias / s, part);
     store_part(values + 2 * kBlock + i, args.to_float ? s : s / set(args.output_scale), part);
@@ -66,7 +73,32 @@ TORCHQ_INLINE bool prepare_parameters(const DepthwiseArgs& args, int64_t first, 
   return bounded;
 }
 
+// Where the weights of a quad for an output lie behind a channel's first in its panel, and which of them there are.
+struct QuadSource {
+  int64_t at[4];
+  uint32_t mask;
+};
+TORCHQ_INLINE QuadSource quad_source(const DepthwiseArgs& args, int64_t quad, int64_t output) {
+  QuadSource source{};
+  for (int64_t i = 0; i < 4; ++i) {
+    const int64_t tap = args.tap(4 * quad + i, output);
+    if (tap < 0) continue;
+    const int64_t depth = args.row_quads ? tap / 3 * 4 + tap % 3 : tap;
+    source.at[i] = depth / 4 * 64 + depth % 4;
+    source.mask |= 0xffu << (8 * i);
+  }
+  return source;
+}
+TORCHQ_INLINE uint32_t quad_weights(const QuadSource& source, const int8_t* weights) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(weights);
+  uint32_t four = 0;
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) four |= static_cast<uint32_t>(bytes[source.at[i]]) << (8 * i);
+  return four & source.mask;
+}
+
 bool prepare(const DepthwiseArgs& args, void* prepared) {
+  const int64_t panel_quads = args.row_quads ? args.kernel_rows : (args.kernel_rows * args.kernel_width + 3) / 4;
   bool bounded = true;
   auto* block = static_cast<int32_t*>(prepared);
   for (int64_t next = 0; next < args.channels;) {
@@ -76,19 +108,25 @@ bool prepare(const DepthwiseArgs& args, void* prepared) {
     const int64_t distinct = kBlock % channels.width == 0 ? channels.width : kBlock;
     int32_t ordered[4 * kBlock] = {};
     bounded &= prepare_parameters(args, first, ordered);
+    const int8_t* panels[kBlock];  // null for channels that there are not
     for (int slot = 0; slot < kBlock; ++slot) {
       const int64_t place = quad_channel(slot / 16, slot % 16) % distinct, channel = first + place;
       for (int field = 0; field < 4; ++field) block[field * kBlock + slot] = ordered[field * kBlock + place];
-      const int8_t* panel = args.panels + channel / 16 * args.quads * 64 + channel % 16 * 4;
-      int32_t* weights = block + 4 * kBlock + slot;
-      for (int64_t quad = 0; quad < args.quads; ++quad, panel += 64) {
-        uint32_t four = 0;
-        if (channel < args.channels) __builtin_memcpy(&four, panel, 4);
-        for (int pixel = 0; pixel < (args.pairs ? 2 : 1); ++pixel, four <<= 8)
-          for (int part = 0; part < kQuadParts; ++part, weights += kBlock) *weights = quad_part(four, part);
+      panels[slot] =
+          channel < args.channels ? args.panels + channel / 16 * panel_quads * 64 + channel % 16 * 4 : nullptr;
+    }
+    int32_t *weights = block + 4 * kBlock, *counted = block + counted_from(args);
+    for (int64_t quad = 0; quad < args.quads(); ++quad) {
+      for (int64_t output = 0; output < outputs_of(args); ++output, weights += kQuadParts * kBlock) {
+        const QuadSource source = quad_source(args, quad, output);
+        *counted++ = static_cast<int32_t>(source.mask & 0x01010101u);
+        for (int slot = 0; slot < kBlock; ++slot) {
+          const uint32_t four = panels[slot] != nullptr ? quad_weights(source, panels[slot]) : 0;
+          for (int part = 0; part < kQuadParts; ++part) weights[part * kBlock + slot] = quad_part(four, part);
+        }
       }
     }
-    block += block_vectors(args) * 16;
+    block += block_lines(args) * 16;
     next = end_of(channels);
   }
   return bounded;

@@ -47,10 +47,10 @@ inline DepthwiseRun random_depthwise(Random& random, int64_t channels, int64_t k
 
   DepthwiseArgs& args = run.args;
   args.channels = channels;
-  args.quads = header.depth() / 4;
-  args.taps = static_cast<int32_t>(taps);
+  args.kernel_rows = kernel_height;
+  args.kernel_width = kernel_width;
   args.row_quads = header.row_quads();
-  args.pairs = args.row_quads && random.coin();
+  args.apart = random.between(0, 2);
   args.signed_input = random.coin();
   args.signed_output = random.coin();
   args.relu = random.coin();
@@ -62,7 +62,7 @@ inline DepthwiseRun random_depthwise(Random& random, int64_t channels, int64_t k
   args.input_zero_point = zero_point(args.signed_input);
   args.output_zero_point = zero_point(args.signed_output);
   run.groups = random.between(1, 9);
-  run.pairs = args.pairs && random.coin();
+  run.pairs = args.apart > 0 && random.coin();
   run.together = !run.pairs && random.coin();
   const bool asymmetric = random.coin(), with_bias = random.coin();
   for (int64_t c = 0; c < channels; ++c) {
@@ -71,8 +71,9 @@ inline DepthwiseRun random_depthwise(Random& random, int64_t channels, int64_t k
     if (with_bias)
       run.bias.push_back(random.between(0, 9) == 0 ? random.pick(special_floats()) : random.real(-9.0f, 9.0f));
   }
-  for (int64_t i = 0; i < args.quads * 4; ++i)
-    run.order.push_back(run.pairs && i % 4 >= 2 ? run.order[i - 2] + 2 : random.between(0, kScattered - 1));
+  const bool next_begins_here = run.pairs && args.apart == 1 && kernel_width == 3;
+  for (int64_t i = 0; i < args.quads() * 4; ++i)
+    run.order.push_back(next_begins_here && i % 4 >= 2 ? run.order[i - 2] + 2 : random.between(0, kScattered - 1));
   const int64_t size = (kScattered + outputs(run)) * channels;
   run.image = extreme ? std::vector<uint8_t>(static_cast<size_t>(size), 255) : bytes(random, size);
   return run;
@@ -110,9 +111,9 @@ std::vector<uint8_t> convolve_depthwise(const DepthwiseRun& run, Isa level, Edge
 
 inline void check_run(Family& family, const DepthwiseRun& run) {
   const std::string text = describe({{"channels", run.args.channels},
-                                     {"taps", run.args.taps},
-                                     {"row_quads", run.args.row_quads},
-                                     {"pairs", run.args.pairs},
+                                     {"rows", run.args.kernel_rows},
+                                     {"width", run.args.kernel_width},
+                                     {"apart", run.args.apart},
                                      {"groups", run.groups},
                                      {"in pairs", run.pairs},
                                      {"together", run.together},
@@ -126,8 +127,8 @@ inline void check_run(Family& family, const DepthwiseRun& run) {
 }
 
 inline void check_depthwise(Family& family, Random& random) {
-  static const std::vector<std::pair<int64_t, int64_t>> kernels = {{1, 1}, {1, 2}, {1, 3}, {3, 3},
-                                                                   {2, 2}, {3, 1}, {5, 3}, {5, 5}};
+  static const std::vector<std::pair<int64_t, int64_t>> kernels = {{1, 1}, {1, 2}, {1, 3}, {3, 3}, {2, 2},
+                                                                   {3, 1}, {5, 3}, {5, 5}, {7, 7}};
   for (const int64_t channels : kLengths) {
     if (channels < 2) continue;  // one channel is an ordinary convolution
     for (const auto& [height, width] : kernels)

@@ -34,11 +34,17 @@ def shape_samples() -> Iterator[Sample]:
         ("wide-stride", (1, 18, 9, 10), (3, 3), {"stride": (1, 3), "padding": (1, 1)}),
         ("tall-dilation", (1, 18, 9, 10), (3, 3), {"dilation": (3, 1), "padding": (1, 0)}),
         ("padding-beyond-the-kernel", (1, 18, 2, 2), (3, 3), {"padding": (4, 5)}),
+        *((f"width-{w}-stride", (2, 80, 3, w), (3, 3), {"padding": (1, 1), "stride": (2, 2)}) for w in range(1, 10)),
+        *(
+            (f"width-{w}-5x5-stride", (1, 66, 4, w), (5, 5), {"padding": (2, 2), "stride": (2, 2)})
+            for w in range(1, 10)
+        ),
         # Lines too long to be copied with their padding.
         ("long-lines", (2, 66, 4, 190), (3, 3), {"padding": (1, 1)}),
         ("long-lines-of-few-channels", (2, 4, 3, 3100), (3, 3), {"padding": (1, 1)}),
-        ("long-lines-5x5", (1, 130, 6, 131), (5, 5), {"padding": (2, 2)}),
-        ("long-lines-stride", (2, 80, 5, 41), (3, 3), {"padding": (1, 1), "stride": (2, 2)}),
+        ("long-lines-5x5", (1, 130, 6, 160), (5, 5), {"padding": (2, 2)}),
+        ("long-lines-stride", (2, 80, 5, 61), (3, 3), {"padding": (1, 1), "stride": (2, 2)}),
+        ("long-lines-even-stride", (1, 80, 5, 62), (3, 3), {"padding": (1, 1), "stride": (2, 2)}),
         ("long-lines-dilation", (1, 66, 5, 120), (3, 3), {"padding": (2, 3), "dilation": (2, 3)}),
         ("empty-batch", (0, 18, 4, 4), (3, 3), {}),
     ]
