@@ -71,6 +71,10 @@ STABLE_TORCH_LIBRARY(torchq, m) {
       "ScalarType "
       "output_dtype, bool relu) -> Tensor");
   m.def("run_layer(Tensor input, Tensor packed_weight, Tensor layer) -> Tensor");
+  // Of a convolution, with convolution's residual.
+  m.def(
+      "run_layer_add(Tensor input, Tensor packed_weight, Tensor layer, Tensor residual, float residual_scale, int "
+      "residual_zero_point) -> Tensor");
 
   // uint8 or int8 [..., M, K] x [..., K, N] of the same dtype -> [..., M, N].
   m.def(

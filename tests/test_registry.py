@@ -23,7 +23,7 @@ WITHOUT_REFERENCE = {
     "unpack_weight": "it only undoes pack_weight",
 }
 # These are for code that is not traced: they have no fake function, and tests of their own (ops/test_layer.py).
-NOT_TRACED = {"prepare_layer", "run_layer"}
+NOT_TRACED = {"prepare_layer", "run_layer", "run_layer_add"}
 TRACED = SCHEMAS.keys() - NOT_TRACED
 TYPICAL = [sample for op in sorted(TRACED) for sample in samples_of(op, typical=True)]
 

@@ -36,7 +36,6 @@ void run_phase(const ConvPhase& phase, const LayerHeader& layer, const Image& im
   }
   const int64_t channels = args.output_stride;
   args.output_stride *= phase.output_step();
-  args.residual_stride *= phase.output_step();
   const int64_t depth = static_cast<int64_t>(phase.taps().size()) * header.k;
   const Bands bands(phase, args.taps, set_parameters);
   const PixelRows pixels(bands, image, padding_pixel, args.tap_bytes, layer.by_columns());
@@ -68,7 +67,6 @@ Tensor use_residual(const char* op, const Residual& residual, const Tensor& outp
       check_zero_point(op, "residual_zero_point", residual.zero_point, storage_of_bytes(header.signed_output != 0));
   const Tensor pixels = channels_last(tensor);
   args.residual = data_of<uint8_t>(pixels);
-  args.residual_stride = output.size(1);
   return pixels;
 }
 
@@ -102,7 +100,6 @@ Tensor run_convolution(const char* op, const Layer& layer, const PackedWeight& p
       args.output_stride = channels;
       if (shared.residual != nullptr) {
         args.residual = shared.residual + group * columns;
-        args.residual_stride = shared.residual_stride;
         args.residual_scale = shared.residual_scale;
         args.residual_zero_point = shared.residual_zero_point;
       }

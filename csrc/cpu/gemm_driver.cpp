@@ -37,8 +37,7 @@ const GemmArgs& joined_bands(const GemmArgs& whole, bool to_float, Chunk& chunk)
     GemmArgs product = rows_of(whole, row, band.rows, element_bytes);
     product.output = static_cast<uint8_t*>(whole.output) + band.output_row * whole.output_stride * element_bytes;
     product.output_stride *= band.row_step;
-    if (whole.residual != nullptr) product.residual = whole.residual + band.output_row * whole.residual_stride;
-    product.residual_stride *= band.row_step;
+    if (whole.residual != nullptr) product.residual = whole.residual + band.output_row * whole.output_stride;
     product.row_pointers += band.first_tap * whole.row_pitch;
     product.taps = band.taps;
     product.tap_offsets = band.tap_offsets;

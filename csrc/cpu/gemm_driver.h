@@ -44,7 +44,7 @@ struct Chunk {
   }
 };
 
-// The rows of a product: `count` lines of `length` rows. Rows of a line lie output_stride (and residual_stride) apart,
+// The rows of a product: `count` lines of `length` rows. Rows of a line lie output_stride apart,
 // and a chunk never holds rows of two lines, nor more than `chunk`.
 struct Lines {
   int64_t count, length;

@@ -1,4 +1,4 @@
-// Floor 2. prepare_layer and run_layer.
+// Floor 2. prepare_layer, run_layer and run_layer_add.
 #include <cstring>
 
 #include "layer.h"
@@ -21,11 +21,10 @@ Tensor prepare_layer_cpu(const Tensor& packed_weight, const Tensor& weight_scale
   return layer;
 }
 
-Tensor run_layer_cpu(const Tensor& input, const Tensor& packed_weight, const Tensor& layer) {
-  constexpr const char* op = "run_layer";
+// The layer, if it was prepared for this input, packed weight and CPU capability.
+Layer check_layer(const char* op, const Tensor& input, const PackedWeight& packed, const Tensor& layer) {
   const bool is_signed = check_input(op, input);
   check_cpu(op, "layer", layer);
-  const PackedWeight packed = check_packed(op, packed_weight);
   check_dtype(op, "layer", layer, ScalarType::Byte);
   const auto* lines = reinterpret_cast<const Line*>(data_of<uint8_t>(layer));
   const bool whole = layer.dim() == 1 && layer.is_contiguous() &&
@@ -39,8 +38,24 @@ Tensor run_layer_cpu(const Tensor& input, const Tensor& packed_weight, const Ten
   TORCHQ_CHECK(is_signed == (header.signed_input != 0), "torchq::", op, ": input must be ",
                header.signed_input != 0 ? "int8" : "uint8", " as the layer was prepared for, got ",
                dtype_name(input.scalar_type()));
-  if (header.spatial_dims == 0) return run_linear(op, Layer(lines), packed, input);
-  return run_convolution(op, Layer(lines), packed, input, {});
+  return Layer(lines);
+}
+
+Tensor run_layer_cpu(const Tensor& input, const Tensor& packed_weight, const Tensor& layer) {
+  constexpr const char* op = "run_layer";
+  const PackedWeight packed = check_packed(op, packed_weight);
+  const Layer checked = check_layer(op, input, packed, layer);
+  if (checked.header().spatial_dims == 0) return run_linear(op, checked, packed, input);
+  return run_convolution(op, checked, packed, input, {});
+}
+
+Tensor run_layer_add_cpu(const Tensor& input, const Tensor& packed_weight, const Tensor& layer, const Tensor& residual,
+                         double residual_scale, int64_t residual_zero_point) {
+  constexpr const char* op = "run_layer_add";
+  const PackedWeight packed = check_packed(op, packed_weight);
+  const Layer checked = check_layer(op, input, packed, layer);
+  TORCHQ_CHECK(checked.header().spatial_dims > 0, "torchq::", op, ": layer must be a convolution's");
+  return run_convolution(op, checked, packed, input, {&residual, residual_scale, residual_zero_point});
 }
 
 }  // namespace
@@ -49,4 +64,5 @@ Tensor run_layer_cpu(const Tensor& input, const Tensor& packed_weight, const Ten
 STABLE_TORCH_LIBRARY_IMPL(torchq, CPU, m) {
   m.impl("prepare_layer", TORCH_BOX(&torchq::prepare_layer_cpu));
   m.impl("run_layer", TORCH_BOX(&torchq::run_layer_cpu));
+  m.impl("run_layer_add", TORCH_BOX(&torchq::run_layer_add_cpu));
 }

@@ -202,7 +202,8 @@ LOOPS = [
     for rows, panels in tiles(file)
 ]
 LOOPS += [
-    ("avx512_vnni", f"run_pipelined_tiles.*Li{rows}ELi{panels}E", "vpdpbusd", rows * panels)
+    ("avx512_vnni", f"run_pipelined_tiles.*Lb{residual}ELi{rows}ELi{panels}E", "vpdpbusd", rows * panels)
+    for residual in (0, 1)
     for rows, panels in tiles("simd_avx512.h", "pipelined_rows")
 ]
 LOOPS += [

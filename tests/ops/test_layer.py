@@ -15,7 +15,7 @@ SAMPLES = [
     sample
     for op in ("linear", "convolution")
     for sample in samples_of(op)
-    if sample.expected.numel() < 50_000 and sample.arguments.get("residual") is None
+    if sample.expected.numel() < 50_000 or sample.parallel
 ]
 
 
@@ -29,16 +29,24 @@ def prepared(sample):
     return packed, ops.prepare_layer(packed, arguments["weight_scales"], arguments["bias"], *window, *inputs, *outputs)
 
 
+def run(sample, packed, layer):
+    arguments = sample.arguments
+    residual = [arguments.get(name) for name in ("residual", "residual_scale", "residual_zero_point")]
+    if residual[0] is None:
+        return ops.run_layer(arguments["input"], packed, layer)
+    return ops.run_layer_add(arguments["input"], packed, layer, *residual)
+
+
 @pytest.mark.parametrize("threads", [1, 2], indirect=True)
 @pytest.mark.parametrize("op", ["linear", "convolution"])
 def test_gives_the_integers_of_the_operator(op, cpu_capability, threads):
     wrong = []
     for sample in SAMPLES:
-        if sample.op != op:
+        if sample.op != op or sample.parallel:
             continue
         packed, layer = prepared(sample)
         for _ in range(2):
-            result = ops.run_layer(sample.arguments["input"], packed, layer)
+            result = run(sample, packed, layer)
             if not torch.equal(result, sample.expected) or result.stride() != sample.run().stride():
                 wrong.append(str(sample))
     assert wrong == []
@@ -47,7 +55,7 @@ def test_gives_the_integers_of_the_operator(op, cpu_capability, threads):
 @pytest.mark.parametrize("sample", [s for s in SAMPLES if s.parallel], ids=str)
 def test_large_layers_on_several_threads(sample, threads):
     packed, layer = prepared(sample)
-    assert torch.equal(ops.run_layer(sample.arguments["input"], packed, layer), sample.expected)
+    assert torch.equal(run(sample, packed, layer), sample.expected)
 
 
 X, WEIGHT, SCALES = torch.ones(2, 8, 4, 4, dtype=torch.uint8), torch.ones(6, 8, 3, 3, dtype=torch.int8), torch.ones(6)
@@ -124,6 +132,35 @@ def test_prepare_refuses(changed, message):
 @pytest.mark.parametrize(("changed", "message"), RUN_CASES.values(), ids=RUN_CASES)
 def test_run_refuses(changed, message):
     check_refusal(ops.run_layer, RUN, changed, message)
+
+
+ADD = RUN | {"residual": torch.ones(2, 6, 4, 4, dtype=torch.int8), "residual_scale": 0.1, "residual_zero_point": 0}
+LINEAR = ops.pack_weight(torch.ones(6, 8, dtype=torch.int8))
+PREPARED_LINEAR = ops.prepare_layer(**(PREPARE | {"packed_weight": LINEAR, "window": ()}))
+DEPTHWISE = ops.pack_weight(torch.ones(8, 1, 3, 3, dtype=torch.int8), groups=8)
+PREPARED_DEPTHWISE = ops.prepare_layer(
+    **(PREPARE | {"packed_weight": DEPTHWISE, "weight_scales": torch.ones(8), "bias": None})
+)
+ADD_CASES = {
+    **RUN_CASES,
+    "linear": ({"packed_weight": LINEAR, "layer": PREPARED_LINEAR}, "layer must be a convolution's"),
+    "depthwise": (
+        {"packed_weight": DEPTHWISE, "layer": PREPARED_DEPTHWISE},
+        "a depthwise convolution takes no residual",
+    ),
+    "residual-dtype": ({"residual": ADD["residual"].view(torch.uint8)}, "residual must be int8, got uint8"),
+    "residual-shape": (
+        {"residual": ADD["residual"][:, :5]},
+        "residual must have the output's shape, [2, 6, 4, 4], got [2, 5, 4, 4]",
+    ),
+    "residual-scale": ({"residual_scale": 0.0}, "residual_scale must be a finite float32 above 0"),
+    "residual-zero-point": ({"residual_zero_point": 128}, "residual_zero_point must lie in [-128, 127], got 128"),
+}
+
+
+@pytest.mark.parametrize(("changed", "message"), ADD_CASES.values(), ids=ADD_CASES)
+def test_run_with_a_residual_refuses(changed, message):
+    check_refusal(ops.run_layer_add, ADD, changed, message)
 
 
 @pytest.mark.skipif(len(torchq.cpu_capabilities()) == 1, reason="this CPU has one level")

@@ -9,7 +9,7 @@ from torchq.ops.conv import convolution, convolution_dequantize, window
 from torchq.ops.elementwise import add, cat, clamp, lookup, mul, prelu, relu
 from torchq.ops.embedding import embedding_bag
 from torchq.ops.interpolate import upsample_bilinear
-from torchq.ops.layer import prepare_layer, run_layer
+from torchq.ops.layer import prepare_layer, run_layer, run_layer_add
 from torchq.ops.linear import linear, linear_dequantize, linear_dynamic, matmul
 from torchq.ops.normalize import batch_norm, group_norm, layer_norm, softmax
 from torchq.ops.pool import adaptive_avg_pool, avg_pool, max_pool
@@ -52,6 +52,7 @@ __all__ = [
     "quantize_per_tensor",
     "relu",
     "run_layer",
+    "run_layer_add",
     "softmax",
     "unpack_weight",
     "upsample_bilinear",

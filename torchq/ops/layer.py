@@ -74,3 +74,27 @@ def run_layer(input: Tensor, packed_weight: Tensor, layer: Tensor) -> Tensor:
         As ``linear`` or ``convolution``.
     """
     return _ops.run_layer.default(input, packed_weight, layer)
+
+
+def run_layer_add(
+    input: Tensor,
+    packed_weight: Tensor,
+    layer: Tensor,
+    residual: Tensor,
+    residual_scale: float,
+    residual_zero_point: int,
+) -> Tensor:
+    """Runs a prepared convolution, and adds to its sums before they are rounded, as ``convolution`` with a residual.
+
+    Args:
+        input: see ``run_layer``.
+        packed_weight: see ``run_layer``; not depthwise.
+        layer: what ``prepare_layer`` returned for a convolution.
+        residual: of the result's shape and dtype.
+        residual_scale: of the residual.
+        residual_zero_point: of the residual.
+
+    Returns:
+        As ``convolution``.
+    """
+    return _ops.run_layer_add.default(input, packed_weight, layer, residual, residual_scale, residual_zero_point)

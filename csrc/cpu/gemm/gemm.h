@@ -62,8 +62,7 @@ struct GemmArgs {
   float output_scale;
   int32_t output_zero_point;
   bool signed_output;
-  const uint8_t* residual;  // as the output: its dtype, and row m at m * residual_stride; or null
-  int64_t residual_stride;
+  const uint8_t* residual;  // laid out as the output, and of its dtype; or null
   float residual_scale;
   int32_t residual_zero_point;
 
@@ -95,7 +94,7 @@ inline GemmArgs rows_of(const GemmArgs& args, int64_t first, int64_t count, int6
   if (args.row_sums != nullptr) part.row_sums += first;
   if (args.row_scales != nullptr) part.row_scales += first;
   if (args.row_zero_points != nullptr) part.row_zero_points += first;
-  if (args.residual != nullptr) part.residual += first * args.residual_stride;
+  if (args.residual != nullptr) part.residual += first * args.output_stride;
   part.output = static_cast<uint8_t*>(args.output) + first * args.output_stride * element_bytes;
   part.next = nullptr;
   return part;

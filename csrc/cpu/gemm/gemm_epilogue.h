@@ -75,16 +75,16 @@ struct ToBytes {
   static TORCHQ_INLINE void finish(const GemmArgs& args, const PanelParameters* panel, int64_t row, int64_t column,
                                    int64_t columns, const I32 (&acc)[kRows][kPanels]) {
     const int64_t n = stored<kPanels>(args, row + kRows - 1, column, columns);
-    const bool plain = args.bounded && args.residual == nullptr;
     const int64_t stride = args.output_stride;
     const ByteRange range = range_of(args);
+    const Residual residual(args);
     auto* output = static_cast<uint8_t*>(args.output) + row * stride + column;
     F32 y[kRows][kPanels];
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r, output += stride) {
       to_values(panel, acc[r], y[r]);
-      if (!plain) {
-        if (args.residual != nullptr) add_residual(args, row + r, column, columns, y[r]);
+      if (residual.given) residual.add_to(output, columns, y[r]);
+      if (!residual.sums_bounded) {
 #pragma GCC unroll 16
         for (int p = 0; p < kPanels; ++p) y[r][p] = below_ceiling(y[r][p]);
       }
@@ -98,17 +98,38 @@ struct ToBytes {
     }
   }
 
- private:
-  template <int kPanels>
-  static TORCHQ_INLINE void add_residual(const GemmArgs& args, int64_t row, int64_t column, int64_t columns,
-                                         F32 (&y)[kPanels]) {
-    const uint8_t* residual = args.residual + row * args.residual_stride + column;
-    const float t = args.residual_scale / args.output_scale;
-    const F32 shift = set(-(static_cast<float>(args.residual_zero_point) * t));
+  // The residual, in units of the output.
+  struct Residual {
+    bool given, is_signed;
+    bool sums_bounded;    // whether no result with it can come near 2^31
+    int64_t from_output;  // its first byte, counted from the output's
+    F32 scale, shift;
+
+    explicit TORCHQ_INLINE Residual(const GemmArgs& args)
+        : given(args.residual != nullptr), is_signed(args.signed_output), sums_bounded(args.bounded) {
+      if (!given) return;
+      from_output = reinterpret_cast<intptr_t>(args.residual) - reinterpret_cast<intptr_t>(args.output);
+      const float t = args.residual_scale / args.output_scale;
+      sums_bounded &= 255.0f * t <= kFarBelowCeiling / 2;
+      scale = set(t);
+      shift = set(-(static_cast<float>(args.residual_zero_point) * t));
+    }
+
+    // To the values of `columns` outputs.
+    template <int kPanels>
+    TORCHQ_INLINE void add_to(const uint8_t* output, int64_t columns, F32 (&y)[kPanels]) const {
+      const auto* q = reinterpret_cast<const uint8_t*>(reinterpret_cast<intptr_t>(output) + from_output);
+      if (columns >= 16 * kPanels) {
 #pragma GCC unroll 16
-    for (int p = 0; p < kPanels; ++p, residual += 16, columns -= 16)
-      y[p] = y[p] + fma(set(t), to_f32(load_bytes(residual, columns, args.signed_output)), shift);
-  }
+        for (int p = 0; p < kPanels; ++p)
+          y[p] = y[p] + fma(scale, to_f32(load_bytes(q + 16 * p, 16, is_signed)), shift);
+      } else {
+#pragma GCC unroll 16
+        for (int p = 0; p < kPanels; ++p)
+          y[p] = y[p] + fma(scale, to_f32(load_bytes(q + 16 * p, columns - 16 * p, is_signed)), shift);
+      }
+    }
+  };
 };
 
 struct ToFloat {

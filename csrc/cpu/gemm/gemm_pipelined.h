@@ -15,12 +15,12 @@ constexpr int64_t kShortBytes = 16 << 10;
 template <typename DotT, int kPanels>
 TORCHQ_INLINE bool is_pipelined(const GemmArgs& args) {
   return args.taps == 1 && args.tap_bytes * 16 * kPanels <= kShortBytes && args.rows >= 4 * pipelined_rows(kPanels) &&
-         args.bounded && args.residual == nullptr && args.weight_zero_points == nullptr &&
-         args.signed_input == DotT::kSignedActivations;
+         args.weight_zero_points == nullptr && args.signed_input == DotT::kSignedActivations &&
+         ToBytes::Residual(args).sums_bounded;
 }
 
 // As run_tiles, of bytes.
-template <typename DotT, int kRows, int kPanels>
+template <typename DotT, bool kResidual, int kRows, int kPanels>
 void run_pipelined_tiles(const GemmArgs& args, int64_t panel, int64_t row, int64_t tiles) {
   constexpr int kStored = kPanels == 1 && kRows % 2 == 0 ? 2 : 1;  // rows at a time
   const PanelParameters* parameters = args.parameters + panel;
@@ -32,6 +32,7 @@ void run_pipelined_tiles(const GemmArgs& args, int64_t panel, int64_t row, int64
   const ByteRange range = ToBytes::range_of(args);
   const int64_t output_stride = args.output_stride;
   auto* output = static_cast<uint8_t*>(args.output) + row * output_stride + column;
+  const ToBytes::Residual residual(args);
   int64_t ends[kRows];
   for (int r = 0; r < kRows; ++r) ends[r] = args.tap_bytes / 4 * (r + kStored) / kRows * 4;
   const uint8_t* const* pointers = args.row_pointers + row;
@@ -56,7 +57,10 @@ void run_pipelined_tiles(const GemmArgs& args, int64_t panel, int64_t row, int64
     for (int r = 0; r < kRows; r += kStored) {
       F32 y[kStored][kPanels];
 #pragma GCC unroll 16
-      for (int s = 0; s < kStored; ++s) ToBytes::to_values(parameters, sums[r + s], y[s]);
+      for (int s = 0; s < kStored; ++s) {
+        ToBytes::to_values(parameters, sums[r + s], y[s]);
+        if constexpr (kResidual) residual.add_to(output + s * output_stride, columns, y[s]);
+      }
       if constexpr (kStored == 2) {
         store_two(output, output + output_stride, y[0][0], y[1][0], range, n, n);
       } else {
@@ -80,6 +84,10 @@ struct PipelinedBlock {
   int64_t panel;
   template <int kRows>
   TORCHQ_INLINE void operator()(int64_t row, int64_t tiles) const {
-    run_pipelined_tiles<DotT, kRows, kPanels>(args, panel, row, tiles);
+    if (args.residual == nullptr) {
+      run_pipelined_tiles<DotT, false, kRows, kPanels>(args, panel, row, tiles);
+    } else {
+      run_pipelined_tiles<DotT, true, kRows, kPanels>(args, panel, row, tiles);
+    }
   }
 };

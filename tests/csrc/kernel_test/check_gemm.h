@@ -94,7 +94,7 @@ inline Product plain_product(Random& random, int64_t rows, int64_t columns, int6
   p.output_stride = columns + (random.coin() ? 0 : random.between(1, 2));
   p.weight_zero_points.clear();
   p.row_sums.clear();
-  p.residual.clear();
+  if (!p.residual.empty()) p.residual = bytes(random, (rows - 1) * p.output_stride + columns);
   for (float& bias : p.bias) bias = random.real(-50.0f, 50.0f);
   for (int32_t& zero : p.row_zero_points) zero = zero_point(random, false);
   p.input_zero_point = zero_point(random, false);
@@ -180,7 +180,6 @@ std::vector<uint8_t> multiply(const Product& p, const Packed& packed, Isa level,
     args.output_zero_point = p.output_zero_point;
     args.signed_output = p.signed_output;
     if (!p.residual.empty()) args.residual = residual.data();
-    args.residual_stride = p.output_stride;
     args.residual_scale = p.residual_scale;
     args.residual_zero_point = p.residual_zero_point;
   }

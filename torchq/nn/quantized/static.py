@@ -13,9 +13,14 @@ from torchq.nn.quantized.state import QuantizedOutputModule
 from torchq.nn.quantized.weighted import WeightedQuantizedModule
 from torchq.qtensor import QTensor
 
-# Bound once: each look-up costs a call a part of a microsecond, and so does the operator's Python around what it calls.
-_run_layer = torch.ops.torchq.run_layer.default
-_run_layer = getattr(_run_layer, "_op", _run_layer)
+
+def _bound(operator: Any) -> Any:
+    """Returns what an operator's Python calls: once, for each look-up costs a call a part of a microsecond."""
+    return getattr(operator, "_op", operator)
+
+
+_run_layer = _bound(torch.ops.torchq.run_layer.default)
+_run_layer_add = _bound(torch.ops.torchq.run_layer_add.default)
 _is_compiling, _is_tracing = torch.compiler.is_compiling, torch._C._get_tracing_state
 # A module that is used in several places has as many inputs.
 _MOST_LAYERS = 16
@@ -37,8 +42,13 @@ class StaticQuantizedModule(WeightedQuantizedModule, QuantizedOutputModule):
         self._layers: dict[tuple, Tensor] = {}
         super().__init__(weight_size, bias, groups)
 
-    def _run(self, input: Any) -> QTensor:
-        """Returns the module's output, or raises what ``_check`` does."""
+    def _run(self, input: Any, residual: tuple[Tensor, float, int] | None = None) -> QTensor:
+        """Returns the module's output, or raises what ``_check`` does.
+
+        Args:
+            input: what the module was called with.
+            residual: of a convolution: the integers, scale and zero point of what is added to it.
+        """
         scale, zero_point = self.scale, self.zero_point
         key = None
         # What is traced has to be an operator with a shape function, and the same one each time.
@@ -48,21 +58,25 @@ class StaticQuantizedModule(WeightedQuantizedModule, QuantizedOutputModule):
             if layer is not None:
                 try:
                     # nn.Module.__getattr__ would find the buffer only after two failed lookups.
-                    return QTensor(_run_layer(data, self._buffers["_packed_weight"], layer), scale, zero_point)
+                    weight = self._buffers["_packed_weight"]
+                    if residual is None:
+                        return QTensor(_run_layer(data, weight, layer), scale, zero_point)
+                    return QTensor(_run_layer_add(data, weight, layer, *residual), scale, zero_point)
                 except RuntimeError:
                     # The input does not fit, which is said below, or the CPU capability is not that of the layer.
                     self._layers.clear()
         self._check(input)
         if key is not None and data.is_cpu:
             self._prepare(key)
-        return QTensor(self._operator(input), scale, zero_point)
+        integers = self._operator(input) if residual is None else self._operator(input, *residual)
+        return QTensor(integers, scale, zero_point)
 
     def _check(self, input: Any) -> None:
         """Raises a TypeError or ValueError for an input that the module cannot take."""
         raise NotImplementedError
 
-    def _operator(self, input: QTensor) -> Tensor:
-        """Returns the integers of the output by an operator that takes everything at once."""
+    def _operator(self, input: QTensor, *residual: Any) -> Tensor:
+        """Returns the integers of the output by an operator that takes everything at once; see ``_run``."""
         raise NotImplementedError
 
     def _prepare(self, key: tuple) -> None:

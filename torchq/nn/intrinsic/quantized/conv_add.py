@@ -62,10 +62,9 @@ def convolved_and_added(conv: quantized.Conv2d, input: QTensor, extra_input: QTe
         input: see ``ConvAdd2d``.
         extra_input: see ``ConvAdd2d``.
     """
-    input = conv._reflecting(input)
     if not isinstance(extra_input, QTensor) or extra_input._axis is not None:
         raise input_error(conv._get_name(), extra_input, f"[N, {conv.out_channels}, OH, OW]")
     if extra_input._data.dtype is not conv._output_storage:
         raise ValueError(f"{conv._get_name()} gives {conv.output_dtype}, got an extra_input of {extra_input.qdtype}")
     residual = (extra_input._data, extra_input._scale, extra_input._zero_point)
-    return QTensor(conv._operator(input, *residual), conv.scale, conv.zero_point)
+    return conv._run(input if conv._reflected is None else conv._reflecting(input), residual)
