@@ -159,8 +159,8 @@ Case depthwise(const char* name, int64_t channels, int64_t size, int64_t stride)
   DepthwiseArgs& args = d->args;
   args.channels = channels;
   args.kernel_rows = args.kernel_width = size;
-  args.row_quads = header.row_quads();
-  args.apart = stride;
+  args.panel_row = header.depth_of(size, 0);
+  args.pair_step = stride;
   args.panels = view.panels(0);
   args.column_sums = view.column_sums(0);
   args.weight_scales = d->scales.data();

@@ -30,12 +30,12 @@ DepthwiseArgs depthwise_args(const LayerHeader& header) {
   args.channels = header.packed.groups;
   args.kernel_rows = header.packed.kernel[1];
   args.kernel_width = header.packed.kernel[2];
-  args.row_quads = header.packed.row_quads();
+  args.panel_row = header.packed.depth_of(args.kernel_width, 0);
   if (width.dilation == 1 && !width.transposed && pixels_together(header) == 1) {
     // To interleave a quad takes about as long as to multiply it twice: 4 such times for a pair's, 3 for one output's.
     const int64_t alone = args.quads();
-    args.apart = width.stride;
-    if (2 * args.quads() >= 3 * alone) args.apart = 0;
+    args.pair_step = width.stride;
+    if (2 * args.quads() >= 3 * alone) args.pair_step = 0;
   }
   args.input_scale = header.input_scale;
   args.input_zero_point = header.input_zero_point;
@@ -102,7 +102,7 @@ class PaddedLines {
 };
 
 // The lines of a depthwise convolution. Along a line the windows that lie inside its width are a step apart, and the
-// kernel walks them; those at its ends are pointed at one by one.
+// kernel walks them; those at its ends are pointed at one by one, unless the line is copied with its padding.
 class DepthwiseLines {
  public:
   DepthwiseLines(const ConvShape& shape, const DepthwiseArgs& args, const LayerHeader& header)
@@ -114,7 +114,7 @@ class DepthwiseLines {
         together_(pixels_together(header)) {
     int64_t row = 0, column = 0;
     for (Slot& slot : slots_) {
-      const bool taps[2] = {args.tap(row, column, 0) >= 0, args.apart > 0 && args.tap(row, column, 1) >= 0};
+      const bool taps[2] = {args.weight(row, column, 0) >= 0, args.pair_step > 0 && args.weight(row, column, 1) >= 0};
       slot.row = std::min(row, height().kernel - 1);
       // Any pixel will do where there is no tap.
       for (int output = 0; output < 2; ++output)
@@ -159,7 +159,7 @@ class DepthwiseLines {
       const int64_t left = out_x >= inside_ && out_x < inside_end_ ? inside_end_ - out_x : 1;
       const int64_t together = left >= together_ ? together_ : 1;
       // At an end, so that none is left over at the other.
-      const bool pairs = args_.apart > 0 && (left > 1 || (width().output - out_x) % 2 == 0);
+      const bool pairs = args_.pair_step > 0 && (left > 1 || (width().output - out_x) % 2 == 0);
       const int64_t outputs = pairs ? 2 : together;
       const int64_t groups = std::max<int64_t>(1, left / outputs);
       for (size_t i = 0; i < slots_.size(); ++i) {

@@ -203,24 +203,24 @@ struct Part {
 };
 
 // A few rows of all tensors at a time: those of one tensor may be parts of a cache line, and of a vector.
-void join_rows(const std::vector<Part>& parts, int64_t row, int64_t rows, uint8_t* to) {
+void join_rows(const std::vector<Part>& parts, int64_t row_bytes, int64_t rows, uint8_t* to) {
   const ElementwiseKernels& kernels = elementwise_kernels(current_isa());
-  if (row == 0) return;
-  parallel_ranges(rows, std::max<int64_t>(1, kSerialElements / row), [&](int64_t begin, int64_t end) {
+  if (row_bytes == 0) return;
+  parallel_ranges(rows, std::max<int64_t>(1, kSerialElements / row_bytes), [&](int64_t begin, int64_t end) {
     uint8_t buffer[4096];
-    const int64_t most = std::max<int64_t>(1, static_cast<int64_t>(sizeof buffer) / row);
+    const int64_t most = std::max<int64_t>(1, static_cast<int64_t>(sizeof buffer) / row_bytes);
     for (int64_t j = begin, together; j < end; j += together) {
       together = std::min(most, end - j);
       for (const Part& part : parts) {
         const uint8_t* from = part.bytes + j * part.length;
-        uint8_t* place = to + j * row + part.at;
+        uint8_t* place = to + j * row_bytes + part.at;
         if (part.copied) {
-          copy_rows(from, part.length, together, place, row);
+          copy_rows(from, part.length, together, place, row_bytes);
         } else if (together == 1) {
           kernels.lookup(from, part.length, part.table.bytes, place);
         } else {
           kernels.lookup(from, together * part.length, part.table.bytes, buffer);
-          copy_rows(buffer, part.length, together, place, row);
+          copy_rows(buffer, part.length, together, place, row_bytes);
         }
       }
     }
@@ -273,17 +273,18 @@ Tensor cat_cpu(const std::vector<Tensor>& tensors, const std::vector<double>& sc
     }
   }
   std::vector<Part> parts;
-  int64_t row = 0;
+  int64_t row_bytes = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const float input_scale = check_scale(op, "each of scales", scales[i]);
     const int32_t input_zero = check_zero_point(op, "each of zero_points", zero_points[i], storage);
     const int64_t length = tensors[i].size(dim) * inner;
     const Tensor x = as_pixels ? channels_last(tensors[i]) : torch::stable::contiguous(tensors[i]);
-    parts.push_back({x, data_of<uint8_t>(x), length, row, input_scale == scale && input_zero == zero,
-                     requantized(input_scale, input_zero, scale, zero, storage)});
-    row += length;
+    const bool copied = input_scale == scale && input_zero == zero;
+    parts.push_back({x, data_of<uint8_t>(x), length, row_bytes, copied,
+                     copied ? Table{} : requantized(input_scale, input_zero, scale, zero, storage)});
+    row_bytes += length;
   }
-  join_rows(parts, row, outer, output_of<uint8_t>(y));
+  join_rows(parts, row_bytes, outer, output_of<uint8_t>(y));
   return y;
 }
 

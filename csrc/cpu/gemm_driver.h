@@ -44,8 +44,8 @@ struct Chunk {
   }
 };
 
-// The rows of a product: `count` lines of `length` rows. Rows of a line lie output_stride apart,
-// and a chunk never holds rows of two lines, nor more than `chunk`.
+// The rows of a product: `count` lines of `length` rows. Rows of a line lie output_stride apart, and a chunk never holds
+// rows of two lines, nor more than `chunk`.
 struct Lines {
   int64_t count, length;
   int64_t chunk = kChunkRows;

@@ -122,6 +122,7 @@ Tensor for_each_window(const Pool& pool, const SpanOf& span, const Finish& finis
   auto* to = output_of<uint8_t>(output);
   const int64_t lines = output.size(0) * axes[0].output * axes[1].output;
   const int64_t work = std::max<int64_t>(1, pool.input.numel() / std::max<int64_t>(1, lines));
+  if (lines == 0) return output;
   const std::vector<Walk> along = walks(axes[2], span);
   parallel_ranges(lines, std::max<int64_t>(1, kSerialElements / work), [&](int64_t begin, int64_t end) {
     std::vector<const uint8_t*> pixels;
@@ -168,6 +169,7 @@ Tensor max_of_lines(const Pool& pool) {
   const PoolKernels& kernels = pool_kernels(current_isa());
   const int64_t lines = output.size(0) * axes[0].output * axes[1].output;
   const int64_t work = std::max<int64_t>(1, pool.input.numel() / std::max<int64_t>(1, lines));
+  if (lines == 0) return output;
   const std::vector<Walk> along = walks(axes[2], span_of);
   parallel_ranges(lines, std::max<int64_t>(1, kSerialElements / work), [&](int64_t begin, int64_t end) {
     std::vector<uint8_t> columns(static_cast<size_t>(line_bytes));

@@ -10,7 +10,7 @@ namespace torchq {
 
 // Calls visit(other data, offset in lead, length) for runs that cover `lead`, a dense tensor of bytes. `other` may have
 // any strides: it is read where it lies as far as its innermost run allows, as an operand expanded over the pixels of
-// an image does, and copied otherwise.
+// an image does, and copied otherwise. A short run that serves neighbours too is visited for several of them at once.
 template <typename Visit>
 void for_each_common_run(const Tensor& lead, const Tensor& other, const Visit& visit) {
   struct Dim {
@@ -40,8 +40,7 @@ void for_each_common_run(const Tensor& lead, const Tensor& other, const Visit& v
                     [&](int64_t begin, int64_t end) { visit(data + begin, begin, end - begin); });
     return;
   }
-  // A run that serves its neighbours too, as a gate does all pixels of an image, is read from several copies in a row,
-  // so that kernels get more at a time.
+  // As a gate does all pixels of an image: it is read from several copies in a row, so that kernels get more at a time.
   constexpr int64_t kCopiedBytes = 4096;
   const int64_t shared = dims[1].stride == 0 ? dims[1].size : 1;
   const int64_t copies = std::clamp<int64_t>(kCopiedBytes / length, 1, shared);

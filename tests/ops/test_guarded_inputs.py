@@ -42,6 +42,7 @@ CASES = {
     "depthwise": (8, (8, 1, 3, 3), (1, 1), (1, 1), 8, False),
     "depthwise-33": (33, (33, 1, 3, 3), (1, 1), (0, 0), 33, False),
     "depthwise-64-with-stride": (64, (64, 1, 3, 3), (2, 2), (1, 1), 64, False),
+    "depthwise-64-with-stride-of-3": (64, (64, 1, 3, 3), (3, 3), (0, 0), 64, False),
     "depthwise-5x5": (32, (32, 1, 5, 5), (1, 1), (2, 2), 32, False),
 }
 

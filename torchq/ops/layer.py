@@ -24,7 +24,7 @@ def prepare_layer(
     output_dtype: torch.dtype,
     relu: bool,
 ) -> Tensor:
-    """Lays out what ``run_layer`` needs beside the packed weight, for inputs of one scale and zero point.
+    """Lays out what ``run_layer`` and ``run_layer_add`` need beside the packed weight, for one scale of inputs.
 
     For code that runs and is not traced: the operators have no fake function, since the shape of the result is written
     in what this returns. It holds for the CPU capability at the time.

@@ -20,21 +20,22 @@ namespace torchq {
 struct DepthwiseArgs {
   int64_t channels;
   int64_t kernel_rows, kernel_width;
-  bool row_quads;  // whether each kernel row, of three taps, has a quad of its own; else taps go in order
-  int64_t apart;   // the windows of two outputs, in pixels, where groups of pixels can make a pair of them; else 0
+  int64_t panel_row;  // how many weights of a kernel row there are in panels: 4 for three taps, else the taps
+  // From the window of a pair's first output to the other's, in pixels; 0 if no groups of pixels make two outputs.
+  int64_t pair_step;
 
   // Of pixels: for each kernel row, and of all of them.
-  int64_t row_slots() const { return apart == 0 && row_quads ? 4 : kernel_width + apart; }
+  int64_t row_slots() const { return pair_step == 0 ? panel_row : kernel_width + pair_step; }
   int64_t quads() const { return (kernel_rows * row_slots() + 3) / 4; }
-  // The tap through which an output, 0 or of a pair 1 too, sees a row's pixel; -1 for none.
-  int64_t tap(int64_t row, int64_t slot, int64_t output) const {
-    const int64_t column = slot - output * apart;
-    return row < kernel_rows && column >= 0 && column < kernel_width ? row * kernel_width + column : -1;
+  int64_t panel_quads() const { return (kernel_rows * panel_row + 3) / 4; }
+  // Where in a channel's part of a panel the weight is through which an output, 0 or of a pair 1 too, sees a pixel of a
+  // row; -1 if it does not.
+  int64_t weight(int64_t row, int64_t slot, int64_t output) const {
+    const int64_t column = slot - output * pair_step;
+    return row < kernel_rows && column >= 0 && column < kernel_width ? row * panel_row + column : -1;
   }
-  int64_t tap(int64_t slot, int64_t output) const { return tap(slot / row_slots(), slot % row_slots(), output); }
 
-  // [ceil(channels/16)][quads][16][4], with a quad for each kernel row if row_quads, else of taps in order
-  const int8_t* panels;
+  const int8_t* panels;               // [ceil(channels/16)][panel_quads][16][4]
   const int32_t* column_sums;         // [channels], sum of a channel's weights
   const int32_t* weight_zero_points;  // [channels], null if all are 0
   const float* weight_scales;         // [channels]
@@ -55,8 +56,8 @@ struct DepthwiseArgs {
 // Neighbouring groups of pixels: those under one output pixel each or, of pairs, under two.
 struct DepthwisePixels {
   int64_t groups;
-  // Only where args.apart > 0. Of kernel rows of three, one apart, the last two pixels of a quad are then the first two of
-  // the next group's, if there is one.
+  // Only where args.pair_step > 0. Of kernel rows of three, with a step of 1, the last two pixels of a quad are then the
+  // first two of the next group's, if there is one.
   bool pairs;
   // > 1: each pixel is that many of `channels` bytes, one behind the other in memory, and so is each output. Not with
   // pairs, and only if together * channels is a block.

@@ -122,6 +122,8 @@ TORCHQ_INLINE void subtract_weight_zero_points(const DepthwiseArgs& args, const 
     I32 x[kBlocks][kQuadVectors];
 #pragma GCC unroll 2
     for (int g = 0; g < kBlocks; ++g) load_quads(blocks, pixels.pixels + 4 * quad, g, args.signed_input, x[g]);
+    // Keeps GCC from loading the zero points before the loop: there are no registers for them.
+    __asm__ volatile("" : : : "memory");
 #pragma GCC unroll 2
     for (int pixel = 0; pixel < kPixels; ++pixel) {
       const QuadWeights counted = set_quad_weights(static_cast<uint32_t>(taps[pixel]));
@@ -255,7 +257,7 @@ TORCHQ_INLINE void run_carried(const DepthwiseArgs& args, const DepthwisePixels&
 
 // What there are registers for: the usual outputs of a kernel of kCarriedQuads rows of three.
 TORCHQ_INLINE bool carries(const DepthwiseArgs& args) {
-  return args.apart == 1 && args.kernel_width == 3 && args.kernel_rows == kCarriedQuads && args.bounded &&
+  return args.pair_step == 1 && args.kernel_width == 3 && args.kernel_rows == kCarriedQuads && args.bounded &&
          !args.to_float && args.weight_zero_points == nullptr;
 }
 

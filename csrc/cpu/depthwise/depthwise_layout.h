@@ -10,7 +10,7 @@
 constexpr int64_t kBlock = 16 * kQuadVectors, kHalf = kBlock / 2;
 
 // How many outputs a quad has weights for.
-TORCHQ_INLINE int64_t outputs_of(const DepthwiseArgs& args) { return args.apart > 0 ? 2 : 1; }
+TORCHQ_INLINE int64_t outputs_of(const DepthwiseArgs& args) { return args.pair_step > 0 ? 2 : 1; }
 
 // A prepared block: start, bias, scale, zero points, kBlock of each; then the weights of each quad for each output,
 // kQuadParts * kBlock; then, for each of these, a byte of 1 where it has a tap, up to a whole vector.
@@ -81,10 +81,9 @@ struct QuadSource {
 TORCHQ_INLINE QuadSource quad_source(const DepthwiseArgs& args, int64_t quad, int64_t output) {
   QuadSource source{};
   for (int64_t i = 0; i < 4; ++i) {
-    const int64_t tap = args.tap(4 * quad + i, output);
-    if (tap < 0) continue;
-    const int64_t depth = args.row_quads ? tap / 3 * 4 + tap % 3 : tap;
-    source.at[i] = depth / 4 * 64 + depth % 4;
+    const int64_t slot = 4 * quad + i, at = args.weight(slot / args.row_slots(), slot % args.row_slots(), output);
+    if (at < 0) continue;
+    source.at[i] = at / 4 * 64 + at % 4;
     source.mask |= 0xffu << (8 * i);
   }
   return source;
@@ -98,7 +97,6 @@ TORCHQ_INLINE uint32_t quad_weights(const QuadSource& source, const int8_t* weig
 }
 
 bool prepare(const DepthwiseArgs& args, void* prepared) {
-  const int64_t panel_quads = args.row_quads ? args.kernel_rows : (args.kernel_rows * args.kernel_width + 3) / 4;
   bool bounded = true;
   auto* block = static_cast<int32_t*>(prepared);
   for (int64_t next = 0; next < args.channels;) {
@@ -113,7 +111,7 @@ bool prepare(const DepthwiseArgs& args, void* prepared) {
       const int64_t place = quad_channel(slot / 16, slot % 16) % distinct, channel = first + place;
       for (int field = 0; field < 4; ++field) block[field * kBlock + slot] = ordered[field * kBlock + place];
       panels[slot] =
-          channel < args.channels ? args.panels + channel / 16 * panel_quads * 64 + channel % 16 * 4 : nullptr;
+          channel < args.channels ? args.panels + channel / 16 * args.panel_quads() * 64 + channel % 16 * 4 : nullptr;
     }
     int32_t *weights = block + 4 * kBlock, *counted = block + counted_from(args);
     for (int64_t quad = 0; quad < args.quads(); ++quad) {

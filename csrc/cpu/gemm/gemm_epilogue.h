@@ -77,7 +77,7 @@ struct ToBytes {
     const int64_t n = stored<kPanels>(args, row + kRows - 1, column, columns);
     const int64_t stride = args.output_stride;
     const ByteRange range = range_of(args);
-    const Residual residual(args);
+    const ResidualValues residual(args);
     auto* output = static_cast<uint8_t*>(args.output) + row * stride + column;
     F32 y[kRows][kPanels];
 #pragma GCC unroll 16
@@ -99,13 +99,13 @@ struct ToBytes {
   }
 
   // The residual, in units of the output.
-  struct Residual {
+  struct ResidualValues {
     bool given, is_signed;
     bool sums_bounded;    // whether no result with it can come near 2^31
     int64_t from_output;  // its first byte, counted from the output's
     F32 scale, shift;
 
-    explicit TORCHQ_INLINE Residual(const GemmArgs& args)
+    explicit TORCHQ_INLINE ResidualValues(const GemmArgs& args)
         : given(args.residual != nullptr), is_signed(args.signed_output), sums_bounded(args.bounded) {
       if (!given) return;
       from_output = reinterpret_cast<intptr_t>(args.residual) - reinterpret_cast<intptr_t>(args.output);

@@ -16,7 +16,7 @@ template <typename DotT, int kPanels>
 TORCHQ_INLINE bool is_pipelined(const GemmArgs& args) {
   return args.taps == 1 && args.tap_bytes * 16 * kPanels <= kShortBytes && args.rows >= 4 * pipelined_rows(kPanels) &&
          args.weight_zero_points == nullptr && args.signed_input == DotT::kSignedActivations &&
-         ToBytes::Residual(args).sums_bounded;
+         ToBytes::ResidualValues(args).sums_bounded;
 }
 
 // As run_tiles, of bytes.
@@ -32,7 +32,7 @@ void run_pipelined_tiles(const GemmArgs& args, int64_t panel, int64_t row, int64
   const ByteRange range = ToBytes::range_of(args);
   const int64_t output_stride = args.output_stride;
   auto* output = static_cast<uint8_t*>(args.output) + row * output_stride + column;
-  const ToBytes::Residual residual(args);
+  const ToBytes::ResidualValues residual(args);
   int64_t ends[kRows];
   for (int r = 0; r < kRows; ++r) ends[r] = args.tap_bytes / 4 * (r + kStored) / kRows * 4;
   const uint8_t* const* pointers = args.row_pointers + row;

@@ -49,8 +49,8 @@ inline DepthwiseRun random_depthwise(Random& random, int64_t channels, int64_t k
   args.channels = channels;
   args.kernel_rows = kernel_height;
   args.kernel_width = kernel_width;
-  args.row_quads = header.row_quads();
-  args.apart = random.between(0, 2);
+  args.panel_row = header.depth_of(kernel_width, 0);
+  args.pair_step = random.between(0, 2);
   args.signed_input = random.coin();
   args.signed_output = random.coin();
   args.relu = random.coin();
@@ -62,7 +62,7 @@ inline DepthwiseRun random_depthwise(Random& random, int64_t channels, int64_t k
   args.input_zero_point = zero_point(args.signed_input);
   args.output_zero_point = zero_point(args.signed_output);
   run.groups = random.between(1, 9);
-  run.pairs = args.apart > 0 && random.coin();
+  run.pairs = args.pair_step > 0 && random.coin();
   run.together = !run.pairs && random.coin();
   const bool asymmetric = random.coin(), with_bias = random.coin();
   for (int64_t c = 0; c < channels; ++c) {
@@ -71,7 +71,7 @@ inline DepthwiseRun random_depthwise(Random& random, int64_t channels, int64_t k
     if (with_bias)
       run.bias.push_back(random.between(0, 9) == 0 ? random.pick(special_floats()) : random.real(-9.0f, 9.0f));
   }
-  const bool next_begins_here = run.pairs && args.apart == 1 && kernel_width == 3;
+  const bool next_begins_here = run.pairs && args.pair_step == 1 && kernel_width == 3;
   for (int64_t i = 0; i < args.quads() * 4; ++i)
     run.order.push_back(next_begins_here && i % 4 >= 2 ? run.order[i - 2] + 2 : random.between(0, kScattered - 1));
   const int64_t size = (kScattered + outputs(run)) * channels;
@@ -113,7 +113,7 @@ inline void check_run(Family& family, const DepthwiseRun& run) {
   const std::string text = describe({{"channels", run.args.channels},
                                      {"rows", run.args.kernel_rows},
                                      {"width", run.args.kernel_width},
-                                     {"apart", run.args.apart},
+                                     {"pair_step", run.args.pair_step},
                                      {"groups", run.groups},
                                      {"in pairs", run.pairs},
                                      {"together", run.together},

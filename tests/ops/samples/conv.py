@@ -279,6 +279,9 @@ def dimension_samples() -> Iterator[Sample]:
         )
     x = full_range(1, 6, 4, 5, 6)
     yield from convolutions("3d-depthwise", x, (6, 3, 3, 3), groups=6, padding=(1, 1, 1))
+    for padding in ((1, 0, 0), (1, 0, 2), (1, 1, 0)):  # beside the planes, along their lines, and above them
+        name = "3d-depthwise-planes-" + "".join(map(str, padding))
+        yield from convolutions(name, x, (6, 1, 3, 5), groups=6, padding=padding)
     yield from convolutions("3d-groups", x, (8, 2, 3, 2), groups=2)
     for dims in (1, 3):
         strided = full_range(*(9, 8, 7, 6, 5)[: 2 + dims]).transpose(0, 1)[:, ::2]
@@ -326,6 +329,10 @@ def residual_samples() -> Iterator[Sample]:
     x = full_range(2, 12, 5, 6)
     for outputs in (1, 15, 16, 33, 64, 80):
         yield from convolutions(f"residual-to-{outputs}", x, (outputs, 1, 1), with_residual=True)
+    for scale in (1.0, 1e6, 1e30):  # of the residual, in units of the output: sums stay below 2^31, or not
+        for sample in convolutions(f"residual-times-{scale}", x, (16, 1, 1), with_residual=True, zero_point=0):
+            sample.arguments["residual_scale"] = sample.arguments["output_scale"] * scale
+            yield sample
     yield from convolutions("residual-groups", x, (36, 3, 3), groups=3, with_residual=True)
     yield from convolutions("residual-transposed", x, (9, 3, 3), transposed=True, stride=(2, 2), with_residual=True)
     yield from convolutions("residual-3d", full_range(1, 4, 3, 4, 5), (9, 1, 2, 3), with_residual=True)

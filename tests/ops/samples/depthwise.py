@@ -33,6 +33,12 @@ def shape_samples() -> Iterator[Sample]:
         ("tall-stride", (1, 18, 9, 10), (3, 3), {"stride": (3, 1), "padding": (1, 1)}),
         ("wide-stride", (1, 18, 9, 10), (3, 3), {"stride": (1, 3), "padding": (1, 1)}),
         ("tall-dilation", (1, 18, 9, 10), (3, 3), {"dilation": (3, 1), "padding": (1, 0)}),
+        ("tall-dilation-padded", (2, 18, 12, 10), (3, 3), {"dilation": (3, 1), "padding": (3, 1)}),
+        *(
+            (f"channels-{c}-stride-{s}", (1, c, 7, 40), (3, 3), {"stride": (s, s)})
+            for c in (2, 4, 8, 16)
+            for s in (2, 3)
+        ),
         ("padding-beyond-the-kernel", (1, 18, 2, 2), (3, 3), {"padding": (4, 5)}),
         *((f"width-{w}-stride", (2, 80, 3, w), (3, 3), {"padding": (1, 1), "stride": (2, 2)}) for w in range(1, 10)),
         *(

@@ -55,6 +55,11 @@ def combine_samples(op: str, dtype: torch.dtype) -> Iterator[Sample]:
         gate = full_range(*shape, dtype=dtype, seed=1).expand(image.shape)
         yield combine(op, f"expanded-over-{name}", image, gate, scales, odd, typical=name == "channels")
         yield combine(op, f"expanded-over-{name}-first", gate, image, scales, odd)
+    # A gate for each of several images, and neighbouring pixels of a larger one, whose runs are as short.
+    image = full_range(3, 64, 10, 10, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    yield combine(op, "gates", image, full_range(3, 64, 1, 1, dtype=dtype, seed=1).expand(image.shape), scales, odd)
+    wide = full_range(3, 128, 10, 10, dtype=dtype, seed=1).contiguous(memory_format=torch.channels_last)
+    yield combine(op, "half-of-the-channels", image, wide[:, :64], scales, odd)
     large = full_range(200_003, dtype=dtype), full_range(200_003, dtype=dtype, seed=1)
     yield combine(op, "large", *large, scales, odd, parallel=True)
     gate = full_range(1, 64, 1, 1, dtype=dtype).expand(2, 64, 40, 30)
@@ -107,6 +112,10 @@ def cat_samples(dtype: torch.dtype) -> Iterator[Sample]:
         "short-and-long": ([full_range(3, n, dtype=dtype, seed=n) for n in (255, 257, 4096, 4097)], 1),
         "many-pixels": (
             [full_range(2, n, 13, 11, dtype=dtype).to(memory_format=torch.channels_last) for n in (33, 31, 16)],
+            1,
+        ),
+        "one-channel-and-many": (
+            [full_range(2, n, 13, 11, dtype=dtype).to(memory_format=torch.channels_last) for n in (1, 63)],
             1,
         ),
         "channels-last": (

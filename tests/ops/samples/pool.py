@@ -60,6 +60,9 @@ def window_samples(dtype: torch.dtype) -> Iterator[Sample]:
         yield avg_pool(label, x, odd, window, ceil_mode, typical=typical)
         yield avg_pool(f"{label}-without-padding", x, odd, window, ceil_mode, count_include_pad=False)
         yield avg_pool(f"{label}-divisor", x, odd, window, ceil_mode, divisor=14)
+    # Windows that see the same pixels, and as much padding or less.
+    small = full_range(2, 5, 2, 2, dtype=dtype)
+    yield avg_pool("small", small, odd, ((5, 5), (2, 2), (2, 2)), True)
     yield max_pool("dilation", x, PLAIN, dilation=(2, 3))
     yield max_pool("dilation-ceil", x, PLAIN, dilation=(3, 2), ceil_mode=True)
     yield avg_pool("divisor-beyond-the-range", x, odd, PLAIN, divisor=10**12)
