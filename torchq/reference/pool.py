@@ -41,23 +41,18 @@ def avg_pool(
     ``y = sat(rne(float(sum(q - zero_point)) * (1 / float(divisor))) + zero_point)``, divisor and windows those of
     the float function.
     """
-    sizes, centered = input.shape[2:], input.double() - zero_point
-    lengths = []
-    for size, k, s, p in zip(sizes, kernel_size, stride, padding, strict=True):
-        length = (size + 2 * p - k + (s - 1 if ceil_mode else 0)) // s + 1
-        # No window begins in the padding at the end.
-        lengths.append(length - 1 if ceil_mode and (length - 1) * s >= size + p else length)
-    output = input.new_empty(*input.shape[:2], *lengths)
-    for cell in itertools.product(*map(range, lengths)):
-        begins = [i * s - p for i, s, p in zip(cell, stride, padding, strict=True)]
-        ends = [min(i + k, n + p) for i, k, n, p in zip(begins, kernel_size, sizes, padding, strict=True)]
-        inside = [slice(max(i, 0), min(j, n)) for i, j, n in zip(begins, ends, sizes, strict=True)]
-        with_padding = math.prod(j - i for i, j in zip(begins, ends, strict=True))
-        count = with_padding if count_include_pad else math.prod(span.stop - span.start for span in inside)
-        total = centered[(..., *inside)].flatten(2).sum(-1).float()
-        mean = torch.round(total * (1.0 / float32(divisor_override or count))).double() + zero_point
-        output[(..., *cell)] = saturate(mean, input.dtype)
-    return output
+    dims, (batch, channels, *spatial) = input.dim() - 2, input.shape
+    # The one of two dimensions takes kernels larger than the image; that of one has no divisor_override.
+    pool, missing = (F.avg_pool3d, 0) if dims == 3 else (F.avg_pool2d, 2 - dims)
+    x = input.reshape(batch, channels, *(1,) * missing, *spatial).double()
+    window = [(flat,) * missing + tuple(v) for flat, v in ((1, kernel_size), (1, stride), (0, padding))]
+    total = pool(x - zero_point, *window, ceil_mode, divisor_override=1)
+    ones = torch.ones_like(x)
+    # Averaging ones gives count / divisor, so the divisor is recovered without repeating torch's window rules.
+    count = pool(ones, *window, ceil_mode, divisor_override=1)
+    divisor = torch.round(count / pool(ones, *window, ceil_mode, count_include_pad, divisor_override))
+    mean = saturate(torch.round(total.float() * (1.0 / divisor.float())).double() + zero_point, input.dtype)
+    return mean.reshape(batch, channels, *mean.shape[2 + missing :])
 
 
 def adaptive_avg_pool(input: Tensor, zero_point: int, output_size: Sequence[int]) -> Tensor:

@@ -63,9 +63,9 @@ class Linear(StaticQuantizedModule):
         """
         return self._run(x)
 
-    def _operator(self, input: QTensor, *residual: Any) -> torch.Tensor:
+    def _operator(self, input: QTensor) -> torch.Tensor:
         output = (self.scale, self.zero_point, self._output_storage, self._relu)
-        return ops.linear(input._data, input._scale, input._zero_point, *self.operands(), *output, *residual)
+        return ops.linear(input._data, input._scale, input._zero_point, *self.operands(), *output)
 
     def _check(self, input: Any) -> None:
         if (

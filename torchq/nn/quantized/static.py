@@ -42,12 +42,12 @@ class StaticQuantizedModule(WeightedQuantizedModule, QuantizedOutputModule):
         self._layers: dict[tuple, Tensor] = {}
         super().__init__(weight_size, bias, groups)
 
-    def _run(self, input: Any, residual: tuple[Tensor, float, int] | None = None) -> QTensor:
+    def _run(self, input: Any, *residual: Any) -> QTensor:
         """Returns the module's output, or raises what ``_check`` does.
 
         Args:
             input: what the module was called with.
-            residual: of a convolution: the integers, scale and zero point of what is added to it.
+            residual: of a convolution: nothing, or the integers, scale and zero point of what is added to it.
         """
         scale, zero_point = self.scale, self.zero_point
         key = None
@@ -59,24 +59,23 @@ class StaticQuantizedModule(WeightedQuantizedModule, QuantizedOutputModule):
                 try:
                     # nn.Module.__getattr__ would find the buffer only after two failed lookups.
                     weight = self._buffers["_packed_weight"]
-                    if residual is None:
-                        return QTensor(_run_layer(data, weight, layer), scale, zero_point)
-                    return QTensor(_run_layer_add(data, weight, layer, *residual), scale, zero_point)
+                    if residual:
+                        return QTensor(_run_layer_add(data, weight, layer, *residual), scale, zero_point)
+                    return QTensor(_run_layer(data, weight, layer), scale, zero_point)
                 except RuntimeError:
                     # The input does not fit, which is said below, or the CPU capability is not that of the layer.
                     self._layers.clear()
         self._check(input)
         if key is not None and data.is_cpu:
             self._prepare(key)
-        integers = self._operator(input) if residual is None else self._operator(input, *residual)
-        return QTensor(integers, scale, zero_point)
+        return QTensor(self._operator(input, *residual), scale, zero_point)
 
     def _check(self, input: Any) -> None:
         """Raises a TypeError or ValueError for an input that the module cannot take."""
         raise NotImplementedError
 
     def _operator(self, input: QTensor, *residual: Any) -> Tensor:
-        """Returns the integers of the output by an operator that takes everything at once; see ``_run``."""
+        """Returns the integers of the output by an operator that takes everything at once; arguments as ``_run``."""
         raise NotImplementedError
 
     def _prepare(self, key: tuple) -> None:

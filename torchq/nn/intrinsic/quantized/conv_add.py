@@ -67,4 +67,4 @@ def convolved_and_added(conv: quantized.Conv2d, input: QTensor, extra_input: QTe
     if extra_input._data.dtype is not conv._output_storage:
         raise ValueError(f"{conv._get_name()} gives {conv.output_dtype}, got an extra_input of {extra_input.qdtype}")
     residual = (extra_input._data, extra_input._scale, extra_input._zero_point)
-    return conv._run(input if conv._reflected is None else conv._reflecting(input), residual)
+    return conv._run(input if conv._reflected is None else conv._reflecting(input), *residual)
